@@ -1,0 +1,129 @@
+"""What ``y`` may be: targets, indicators and their names, checked before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_consistent_length
+
+TargetKind = Literal["binary", "multiclass", "multilabel"]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Encoded targets and how to speak of them.
+
+    Attributes
+    ----------
+    kind : {"binary", "multiclass", "multilabel"}
+    values : ndarray
+        Class positions of shape (n_samples,), or a 0/1 indicator of shape (n_samples, n_labels).
+    classes : ndarray
+        The classes, of shape (n_classes,); for multilabel, rows ``[0, 1]`` of shape (n_labels, 2).
+    label_names : ndarray of object or None
+        One name a label; None unless multilabel.
+    """
+
+    kind: TargetKind
+    values: NDArray[Any]
+    classes: NDArray[Any]
+    label_names: NDArray[np.object_] | None = None
+
+
+def check_targets(X: Any, y: Any) -> Targets:
+    """Encode ``y`` by its type: binary, multiclass or multilabel.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is missing, is no classification target, has one class only, or has not one row for each row of ``X``.
+    """
+    if y is None:
+        raise ValueError("This classifier requires y to be passed, but the target y is None.")
+    if _is_multilabel(y):
+        indicator, names = check_indicator(X, y)
+        return Targets("multilabel", indicator, indicator_classes(indicator.shape[1]), names)
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        check_array(y, ensure_2d=False, input_name="y")
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    encoder = LabelEncoder().fit(y)
+    n_classes = len(encoder.classes_)
+    if n_classes < 2:
+        raise ValueError(
+            f"A classifier needs at least 2 classes in y, got {n_classes} class: {encoder.classes_[0]!r}."
+        )
+    kind: TargetKind = "binary" if n_classes == 2 else "multiclass"
+    return Targets(kind, encoder.transform(y), encoder.classes_)
+
+
+def check_indicator(X: Any, Y: Any) -> tuple[NDArray[np.uint8], NDArray[np.object_]]:
+    """Take ``Y`` as a label indicator.
+
+    Parameters
+    ----------
+    X : any
+        Whatever has the rows that ``Y`` describes.
+    Y : array-like, sparse matrix or DataFrame of shape (n_samples, n_labels) or (n_samples,)
+        Values 0 and 1 (or booleans); one column is one label.
+
+    Returns
+    -------
+    indicator : ndarray of uint8 of shape (n_samples, n_labels)
+    label_names : ndarray of object of shape (n_labels,)
+        The columns of a DataFrame (or the name of a Series), else ``"y0", "y1", ...``.
+
+    Raises
+    ------
+    ValueError
+        If ``Y`` is missing, holds anything but 0 and 1, has no column, or has not one row for each row of ``X``.
+    """
+    if Y is None:
+        raise ValueError("This classifier requires y to be passed, but the target y is None.")
+    names = getattr(Y, "columns", None)
+    if names is None and getattr(Y, "name", None) is not None:
+        names = [Y.name]
+    if sparse.issparse(Y):
+        values = Y.toarray()
+    else:
+        values = np.asarray(Y)
+    if values.ndim == 1:
+        values = values.reshape(-1, 1)
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise ValueError(
+            f"Y must be a label indicator of shape (n_samples, n_labels), got an array of shape {values.shape}."
+        )
+    check_consistent_length(X, values)
+    if len(values) == 0:
+        raise ValueError("Found array with 0 sample(s) in Y while a minimum of 1 is required.")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError("Input y contains NaN or infinity; an indicator holds only 0 and 1.")
+    allowed = (values == 0) | (values == 1)
+    if not np.all(allowed):
+        got = sorted({str(value) for value in np.asarray(values)[~allowed][:1000].tolist()})
+        shown = ", ".join(got[:5]) + (", ..." if len(got) > 5 else "")
+        raise ValueError(
+            f"Unknown label type: Y must be a label indicator that holds only 0 and 1, it also holds {shown}."
+        )
+    if names is None:
+        names = [f"y{j}" for j in range(values.shape[1])]
+    return values.astype(np.uint8), np.asarray([str(name) for name in names], dtype=object)
+
+
+def indicator_classes(n_labels: int) -> NDArray[np.int64]:
+    """``classes_`` of a multilabel classifier: a row ``[0, 1]`` for each label."""
+    return np.tile(np.array([0, 1]), (n_labels, 1))
+
+
+def _is_multilabel(y: Any) -> bool:
+    if sparse.issparse(y):
+        return True
+    return type_of_target(y, input_name="y") == "multilabel-indicator"

@@ -1,0 +1,29 @@
+"""Exceptions and warnings of skdeep; each is also a builtin error, so ``except ValueError`` works."""
+
+__all__ = [
+    "DatasetError",
+    "FeatureStoreWarning",
+    "ImageError",
+    "WeightsError",
+    "WeightsUnavailableError",
+]
+
+
+class DatasetError(ValueError):
+    """A data set on disk does not have the layout or the content that its loader documents."""
+
+
+class ImageError(ValueError):
+    """An image is missing, broken, or of a kind that cannot be used."""
+
+
+class WeightsError(ValueError):
+    """A weights file does not fit the network that it is loaded into."""
+
+
+class WeightsUnavailableError(WeightsError, OSError):
+    """Published weights could not be downloaded, or a weights file is not there."""
+
+
+class FeatureStoreWarning(UserWarning):
+    """The feature store cannot be used; features are computed again instead."""
