@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 TargetKind = Literal["binary", "multiclass", "multilabel"]
@@ -58,9 +58,7 @@ def check_targets(X: Any, y: Any) -> Targets:
     encoder = LabelEncoder().fit(y)
     n_classes = len(encoder.classes_)
     if n_classes < 2:
-        raise ValueError(
-            f"A classifier needs at least 2 classes in y, got {n_classes} class: {encoder.classes_[0]!r}."
-        )
+        raise ValueError(f"A classifier needs at least 2 classes in y, got {n_classes} class: {encoder.classes_[0]!r}.")
     kind: TargetKind = "binary" if n_classes == 2 else "multiclass"
     return Targets(kind, encoder.transform(y), encoder.classes_)
 
@@ -91,10 +89,7 @@ def check_indicator(X: Any, Y: Any) -> tuple[NDArray[np.uint8], NDArray[np.objec
     names = getattr(Y, "columns", None)
     if names is None and getattr(Y, "name", None) is not None:
         names = [Y.name]
-    if sparse.issparse(Y):
-        values = Y.toarray()
-    else:
-        values = np.asarray(Y)
+    values = Y.toarray() if sparse.issparse(Y) else np.asarray(Y)
     if values.ndim == 1:
         values = values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] == 0:
@@ -104,6 +99,8 @@ def check_indicator(X: Any, Y: Any) -> tuple[NDArray[np.uint8], NDArray[np.objec
     check_consistent_length(X, values)
     if len(values) == 0:
         raise ValueError("Found array with 0 sample(s) in Y while a minimum of 1 is required.")
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: an indicator holds only 0 and 1, got dtype {values.dtype}.")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("Input y contains NaN or infinity; an indicator holds only 0 and 1.")
     allowed = (values == 0) | (values == 1)
@@ -111,7 +108,8 @@ def check_indicator(X: Any, Y: Any) -> tuple[NDArray[np.uint8], NDArray[np.objec
         got = sorted({str(value) for value in np.asarray(values)[~allowed][:1000].tolist()})
         shown = ", ".join(got[:5]) + (", ..." if len(got) > 5 else "")
         raise ValueError(
-            f"Unknown label type: Y must be a label indicator that holds only 0 and 1, it also holds {shown}."
+            f"Unknown label type: Y must be a label indicator that holds only 0 and 1, it also holds {shown}. "
+            "Only binary classification is supported for each label."
         )
     if names is None:
         names = [f"y{j}" for j in range(values.shape[1])]
@@ -124,6 +122,8 @@ def indicator_classes(n_labels: int) -> NDArray[np.int64]:
 
 
 def _is_multilabel(y: Any) -> bool:
+    """Whether ``y`` has columns: whatever has several must be an indicator, and is told so if it is not."""
     if sparse.issparse(y):
         return True
-    return type_of_target(y, input_name="y") == "multilabel-indicator"
+    array = np.asarray(y)
+    return array.ndim == 2 and array.shape[1] > 1

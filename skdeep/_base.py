@@ -1,0 +1,214 @@
+"""What the deep classifiers share: the estimator's side of targets, weights and predictions."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from torch import nn
+
+from skdeep._validation import Targets, check_targets
+from skdeep.backbones import resolve_backbone
+from skdeep.features import extract_features, open_store
+from skdeep.images import Images
+from skdeep.training import (
+    CRITERIA,
+    RankingThreshold,
+    Rows,
+    fit_net,
+    make_criterion,
+    net_outputs,
+    resolve_device,
+    seeded,
+)
+
+
+def draw_seed(random_state: int | RandomState | None) -> int:
+    """One seed that an estimator's ``random_state`` decides; a generator's next one differs."""
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+class ImageEstimatorMixin:
+    """What the estimators on images share: X, the network and its features."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "backbone": [str, nn.Module],
+        "weights": [str, os.PathLike, None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "image_shape": [tuple, list, None],
+        "pixel_range": [StrOptions({"auto"}), Options(Integral, {1, 255})],
+        "fingerprint": [str, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "cache": ["boolean", str, os.PathLike],
+        "device": [str],
+        "random_state": ["random_state"],
+    }
+
+    def _settle(self, images: Images, seed: int) -> None:
+        """Settle the network and the form of X."""
+        self.backbone_ = resolve_backbone(
+            self.backbone,
+            weights=self.weights,
+            image_size=self.image_size,
+            seed=seed,
+            fingerprint=self.fingerprint,
+        )
+        self.format_ = images.format
+
+    def _features(self, images: Images) -> NDArray[np.float32]:
+        """The network's activations, and to their right the numbers beside the images."""
+        features = extract_features(
+            images,
+            self.backbone_,
+            store=open_store(self.cache),
+            batch_size=self.batch_size,
+            device=resolve_device(self.device),
+        )
+        return np.hstack([features, images.side_features])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = self.image_shape is not None
+        return tags
+
+
+class DeepClassifier(ClassifierMixin, BaseEstimator):
+    """Base of the classifiers that hold a skorch net as ``net_``.
+
+    A subclass turns X into rows and makes the module; the type of y decides the rest.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "criterion": [StrOptions({"auto", *CRITERIA})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Logits.
+
+        Parameters
+        ----------
+        X : array-like
+            As in ``fit``.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,), (n_samples, n_classes) or (n_samples, n_labels)
+            For binary, multiclass and multilabel targets.
+        """
+        check_is_fitted(self)
+        outputs = net_outputs(self.net_, self._rows(X))
+        if self.threshold_ is not None:
+            outputs = np.tanh(outputs)
+            return outputs - self.threshold_(outputs)[:, None]
+        return outputs.ravel() if self._kind == "binary" else outputs
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities.
+
+        Parameters
+        ----------
+        X : array-like
+            As in ``fit``.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes) or (n_samples, n_labels)
+            Of each class, or of each label for multilabel targets. After ``criterion="bp_mll"``, which learns a ranking
+            and no probability, they are the logistic function of the distance to the threshold.
+        """
+        decision = self.decision_function(X)
+        if self._kind == "multiclass":
+            return softmax(decision, axis=1)
+        probabilities = expit(decision)
+        if self._kind == "binary":
+            return np.column_stack([1 - probabilities, probabilities])
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Classes, or an indicator of labels.
+
+        Parameters
+        ----------
+        X : array-like
+            As in ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), or of int of shape (n_samples, n_labels)
+        """
+        decision = self.decision_function(X)
+        if self._kind == "multilabel":
+            return (decision > 0).astype(np.int64)
+        positions = (decision > 0).astype(np.int64) if self._kind == "binary" else decision.argmax(axis=1)
+        return self.classes_[positions]
+
+    def _check_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Targets, NDArray[np.float64]]:
+        """Check targets and weights, and set what they say of the estimator."""
+        targets = check_targets(X, y)
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.sum() > 0:
+            raise ValueError("sample_weight must hold at least one positive weight.")
+        self._kind = targets.kind
+        self.classes_ = targets.classes
+        if targets.label_names is not None:
+            self.label_names_ = targets.label_names
+        return targets, weights
+
+    def _fit_rows(self, rows: Rows, targets: Targets, weights: NDArray[np.float64], seed: int) -> Self:
+        """Make the module and train it on rows."""
+        n_outputs = 1 if targets.kind == "binary" else len(targets.classes)
+        criterion = make_criterion(self.criterion, targets.kind, n_outputs)
+        values = targets.values.reshape(-1, 1) if targets.kind == "binary" else targets.values
+        device = resolve_device(self.device)
+        with seeded(seed, device):
+            module = self._module(n_outputs)
+        self.net_ = fit_net(
+            module,
+            rows,
+            values,
+            criterion=criterion,
+            sample_weight=weights,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            device=device,
+            seed=seed,
+            verbose=int(self.verbose),
+        )
+        self.threshold_ = None
+        if isinstance(criterion, CRITERIA["bp_mll"]):
+            self.threshold_ = RankingThreshold(np.tanh(net_outputs(self.net_, rows)), targets.values)
+        return self
+
+    @abstractmethod
+    def _rows(self, X: Any) -> Rows:
+        """X as the net takes it, after fit."""
+
+    @abstractmethod
+    def _module(self, n_outputs: int) -> nn.Module:
+        """An untrained module."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,175 @@
+"""TabularClassifier: a multi-layer perceptron for tables."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+from torch import nn
+
+from skdeep._base import DeepClassifier, draw_seed
+from skdeep.training import TableRows
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+class TabularClassifier(DeepClassifier):
+    """Multi-layer perceptron for tables, trained with AdamW.
+
+    The type of ``y`` decides what is learnt: two classes, several classes, or one decision for each label.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(256,)
+        Units of each hidden layer; an empty tuple makes a linear model.
+    activation : {"relu", "tanh", "silu"}, default="relu"
+        What follows each hidden layer.
+    dropout : float, default=0.0
+        Share of hidden units that is dropped at each training step.
+    criterion : {"auto", "bce", "bp_mll", "cross_entropy"}, default="auto"
+        The loss. ``"auto"`` is binary cross-entropy for binary and multilabel targets and cross-entropy for multiclass
+        ones; ``"bp_mll"`` ranks each row's relevant labels above its others (multilabel only) [1]_.
+    lr : float, default=1e-3
+        Learning rate.
+    weight_decay : float, default=1e-4
+        Decoupled weight decay of AdamW.
+    max_epochs : int, default=50
+        Passes over the training data.
+    batch_size : int, default=32
+        Rows in one step.
+    device : str, default="auto"
+        A device of torch; ``"auto"`` is the fastest that is there.
+    random_state : int, RandomState instance or None, default=None
+        Decides the first weights, the order of rows and dropout.
+    verbose : int, default=0
+        Print the loss of each epoch if positive.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The classes, of shape (n_classes,); for multilabel targets, a row ``[0, 1]`` a label, of shape (n_labels, 2).
+    label_names_ : ndarray of shape (n_labels,)
+        Names of the labels; only for multilabel targets.
+    net_ : skorch.NeuralNet
+        The trained net; its ``history`` holds the losses.
+    threshold_ : object or None
+        The learnt threshold after ``criterion="bp_mll"``.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during ``fit``, where X has string names.
+
+    See Also
+    --------
+    CNNClassifier : The same for images.
+
+    References
+    ----------
+    .. [1] Zhang and Zhou, "Multilabel neural networks with applications to functional genomics and text
+       categorization", IEEE TKDE 18(10), 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_multilabel_classification
+    >>> from skdeep import TabularClassifier
+    >>> X, Y = make_multilabel_classification(n_samples=100, n_classes=3, random_state=0)
+    >>> clf = TabularClassifier(max_epochs=5, random_state=0).fit(X, Y)
+    >>> clf.predict_proba(X).shape
+    (100, 3)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(_ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        **DeepClassifier._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...] = (256,),
+        *,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        criterion: str = "auto",
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        max_epochs: int = 50,
+        batch_size: int = 32,
+        device: str = "auto",
+        random_state: int | RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.criterion = criterion
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            A table of numbers; scale it, say with ``StandardScaler``.
+        y : array-like of shape (n_samples,), or indicator of shape (n_samples, n_labels)
+            Classes, or a label indicator (dense, sparse or DataFrame).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self : TabularClassifier
+
+        Raises
+        ------
+        ValueError
+            If X, y or the parameters do not fit each other, or the loss stops being finite.
+        """
+        self._validate_params()
+        wrong = [size for size in self.hidden_layer_sizes if not isinstance(size, Integral) or size < 1]
+        if wrong:
+            raise ValueError(f"hidden_layer_sizes must hold positive integers, got {self.hidden_layer_sizes!r}.")
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
+        targets, weights = self._check_fit(X, y, sample_weight)
+        return self._fit_rows(TableRows(X), targets, weights, draw_seed(self.random_state))
+
+    def _rows(self, X: Any) -> TableRows:
+        return TableRows(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False))
+
+    def _module(self, n_outputs: int) -> nn.Module:
+        return _Perceptron(
+            self.n_features_in_, tuple(self.hidden_layer_sizes), n_outputs, _ACTIVATIONS[self.activation], self.dropout
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class _Perceptron(nn.Module):
+    def __init__(
+        self, n_inputs: int, hidden: tuple[int, ...], n_outputs: int, activation: type[nn.Module], dropout: float
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for size in hidden:
+            layers += [nn.Linear(n_inputs, size), activation(), nn.Dropout(dropout)]
+            n_inputs = size
+        self.layers = nn.Sequential(*layers, nn.Linear(n_inputs, n_outputs))
+
+    def forward(self, table: Any) -> Any:
+        return self.layers(table)

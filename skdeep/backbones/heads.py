@@ -1,0 +1,32 @@
+"""Find a network's classification head, and take it off."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def head_name(network: nn.Module) -> str:
+    """Name of the last linear or convolutional layer: the classification head.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such layer.
+    """
+    names = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    if not names:
+        raise ValueError(f"{type(network).__name__} has no linear or convolutional layer that could be its head.")
+    return names[-1]
+
+
+def head_width(network: nn.Module) -> int:
+    """Number of inputs of the head: the size of a feature row."""
+    head = network.get_submodule(head_name(network))
+    width = head.in_features if isinstance(head, nn.Linear) else head.in_channels
+    return int(width)  # type: ignore[arg-type]
+
+
+def remove_head(network: nn.Module) -> nn.Module:
+    """Replace the head by the identity, in place, and return the network."""
+    network.set_submodule(head_name(network), nn.Identity())
+    return network

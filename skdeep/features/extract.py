@@ -1,0 +1,99 @@
+"""Activations of images: from the store where they are, else through the network, each image once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import PIL
+import torch
+import torchvision
+from numpy.typing import NDArray
+
+from skdeep.backbones import Backbone, build_backbone
+from skdeep.features.store import FeatureStore, Rows
+from skdeep.images import Images, load_batches
+
+# raised whenever the way from pixels to activations changes: rows stored before are no longer found
+_FORMAT = 1
+
+
+def extract_features(
+    images: Images, backbone: Backbone, *, store: FeatureStore | None, batch_size: int, device: str
+) -> NDArray[np.float32]:
+    """Pass images through a network without head.
+
+    Equal images pass it once; with a store, also across calls and processes.
+
+    Parameters
+    ----------
+    images : Images
+    backbone : Backbone
+    store : FeatureStore or None
+    batch_size : int
+        Images that pass the network together.
+    device : str
+
+    Returns
+    -------
+    features : ndarray of float32 of shape (n_images, n_features)
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be decoded. What was computed before is stored.
+    """
+    keys = _keys(images, backbone, device)
+    row_of = {key: row for row, key in reversed(list(enumerate(keys)))}
+    if backbone.fingerprint is None:
+        store = None
+    rows = store.read(row_of) if store else {}
+    while missing := [key for key in row_of if key not in rows]:
+        images.check([row_of[key] for key in missing])
+        batches = store.claims(missing, batch_size) if store else _batches(missing, batch_size)
+        computed: Rows = {}
+        try:
+            for done in _compute(images, backbone, batches, row_of, device):
+                if store:
+                    store.write(done)
+                computed.update(done)
+        finally:
+            if store and len(computed) < len(missing):
+                store.release(key for key in missing if key not in computed)
+        rows.update(computed)
+        if store:
+            rows.update(store.read(key for key in missing if key not in computed))
+    return np.stack([rows[key] for key in keys])
+
+
+def _compute(
+    images: Images, backbone: Backbone, batches: Iterable[list[bytes]], row_of: dict[bytes, int], device: str
+) -> Iterator[Rows]:
+    network = build_backbone(backbone, device)
+    key_of = {row: key for key, row in row_of.items()}
+    rows = ([row_of[key] for key in batch] for batch in batches)
+    for batch, pixels in load_batches(images, rows, backbone.geometry):
+        with torch.inference_mode():
+            output = network(backbone.normalise(pixels.to(device))).flatten(1)
+        activations = output.float().cpu().numpy()
+        yield {key_of[row]: activation for row, activation in zip(batch, activations, strict=True)}
+
+
+def _keys(images: Images, backbone: Backbone, device: str) -> list[bytes]:
+    """A key for each image: equal keys, equal activations."""
+    context = {
+        "format": _FORMAT,
+        "network": backbone.fingerprint,
+        "precision": "float32",
+        "device": torch.device(device).type,
+        "versions": [torch.__version__, torchvision.__version__, PIL.__version__],
+    }
+    prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
+    return [hashlib.sha256(prefix + images.digest(row)).digest()[:16] for row in range(len(images))]
+
+
+def _batches(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), size):
+        yield list(keys[start : start + size])

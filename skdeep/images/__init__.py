@@ -1,0 +1,7 @@
+"""From what a user hands over to tensors: what X may be, decoding, resizing, loading."""
+
+from skdeep.images.inputs import ImageFormat, Images, as_images
+from skdeep.images.loader import load_batches
+from skdeep.images.resize import Geometry
+
+__all__ = ["Geometry", "ImageFormat", "Images", "as_images", "load_batches"]

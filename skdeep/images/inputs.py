@@ -1,0 +1,309 @@
+"""What X may be: files, arrays, PIL images or flat rows, with numbers beside them or without."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import sparse
+
+from skdeep.exceptions import ImageError
+from skdeep.images.decode import decode, to_rgb, unreadable
+
+PixelRange = Literal["auto", 255, 1]
+ImageShape = tuple[int, ...]
+
+_CHANNELS = (1, 3)
+_SHOWN = 5  # names that an error lists before it only counts
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What ``fit`` has learnt of the form of X, so that no later batch is read in another way.
+
+    Attributes
+    ----------
+    pixel_range : {255, 1}
+        The value of white in arrays.
+    image_shape : tuple of int or None
+        Shape of one image where X holds flat rows.
+    n_side_features : int
+        Numbers that stand beside each image.
+    """
+
+    pixel_range: Literal[255, 1]
+    image_shape: ImageShape | None
+    n_side_features: int
+
+
+class Images(ABC):
+    """A column of images, and the numbers beside them.
+
+    Attributes
+    ----------
+    side_features : ndarray of float32 of shape (n_images, n_side_features)
+    format : ImageFormat
+    """
+
+    def __init__(self, side_features: NDArray[np.float32], image_format: ImageFormat) -> None:
+        self.side_features = side_features
+        self.format = image_format
+
+    def __len__(self) -> int:
+        return len(self.side_features)
+
+    @abstractmethod
+    def pixels(self, row: int) -> torch.Tensor:
+        """One picture: uint8, or float32 from 0 to 1, of shape (3, height, width)."""
+
+    @abstractmethod
+    def digest(self, row: int) -> bytes:
+        """A digest of all that ``pixels`` depends on."""
+
+    @abstractmethod
+    def check(self, rows: Sequence[int]) -> None:
+        """Raise ``ImageError`` if some of these rows visibly hold no image; cheap beside decoding."""
+
+
+class FileImages(Images):
+    """Images in files, read when they are asked for."""
+
+    def __init__(self, paths: list[Path], side_features: NDArray[np.float32], image_format: ImageFormat) -> None:
+        super().__init__(side_features, image_format)
+        self._paths = paths
+        self._digests: dict[int, bytes] = {}
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise ImageError(f"{_listed(missing, len(paths), 'image files')} cannot be found.")
+
+    def pixels(self, row: int) -> torch.Tensor:
+        """Read and decode a file."""
+        content = self._paths[row].read_bytes()
+        if row in self._digests and hashlib.sha256(content).digest() != self._digests[row]:
+            raise ImageError(f"The image {str(self._paths[row])!r} was changed while it was being used.")
+        return _channels_first(decode(content, self._paths[row]))
+
+    def digest(self, row: int) -> bytes:
+        """SHA-256 of the file."""
+        if row not in self._digests:
+            self._digests[row] = hashlib.sha256(self._paths[row].read_bytes()).digest()
+        return self._digests[row]
+
+    def check(self, rows: Sequence[int]) -> None:
+        """Look at the first bytes of files."""
+        broken = unreadable([self._paths[row] for row in rows])
+        if broken:
+            raise ImageError(f"{_listed(broken, len(self), 'image files')} cannot be read as images.")
+
+
+class ArrayImages(Images):
+    """Images as arrays in memory: one array of them all, or a list of arrays of any sizes."""
+
+    def __init__(
+        self,
+        arrays: NDArray[Any] | list[NDArray[Any]],
+        side_features: NDArray[np.float32],
+        image_format: ImageFormat,
+    ) -> None:
+        super().__init__(side_features, image_format)
+        self._arrays = arrays
+
+    def pixels(self, row: int) -> torch.Tensor:
+        """One array, as it came."""
+        return _channels_first(self._canonical(row))
+
+    def digest(self, row: int) -> bytes:
+        """SHA-256 of shape, dtype and values."""
+        pixels = self._canonical(row)
+        head = f"{pixels.shape} {pixels.dtype}".encode()
+        return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).digest()
+
+    def check(self, rows: Sequence[int]) -> None:
+        """Arrays were checked when they came in."""
+
+    def _canonical(self, row: int) -> NDArray[Any]:
+        """The same array for the same picture, whichever dtype a caller's wrapper made of it."""
+        pixels = np.asarray(self._arrays[row])
+        if self.format.pixel_range == 1:
+            return pixels.astype(np.float32)
+        if pixels.dtype == np.uint8:
+            return pixels
+        whole = pixels.astype(np.uint8)
+        return whole if np.array_equal(whole, pixels) else pixels.astype(np.float32) / np.float32(255)
+
+
+def as_images(
+    X: Any,
+    *,
+    image_shape: ImageShape | None = None,
+    pixel_range: PixelRange = "auto",
+    like: ImageFormat | None = None,
+) -> Images:
+    """Take X as images.
+
+    Parameters
+    ----------
+    X : list, array, Series or one-column DataFrame of paths; array or tensor of images; list of PIL images
+        Arrays are of shape (n, height, width, channels), (n, channels, height, width) or (n, height, width) with 1 or
+        3 channels; where both readings are possible the channels come last. With ``image_shape``, X may be flat rows,
+        dense or sparse. A DataFrame may hold numbers to the right of its image column, and flat rows to the right of
+        their pixels: side features.
+    image_shape : tuple of int, default=None
+        Shape of one image in flat rows: (height, width), (height, width, channels) or (channels, height, width).
+    pixel_range : {"auto", 255, 1}, default="auto"
+        The value of white in arrays. ``"auto"``: 255 for integers, 1 for booleans, and for floats 255 if any value
+        exceeds 1.
+    like : ImageFormat, default=None
+        The format that ``fit`` settled on; it overrules the two parameters above.
+
+    Returns
+    -------
+    images : Images
+
+    Raises
+    ------
+    ImageError
+        If X is none of these, a file is missing, or a value lies outside the pixel range.
+    """
+    if like is not None:
+        image_shape, pixel_range = like.image_shape, like.pixel_range
+    column, side_features = _split(X, image_shape)
+    if like is not None and side_features.shape[1] != like.n_side_features:
+        raise ImageError(
+            f"X holds {side_features.shape[1]} side features beside each image, but {like.n_side_features} were there "
+            "during fit."
+        )
+    if len(column) == 0:
+        raise ImageError("Found array with 0 sample(s) in X while a minimum of 1 is required.")
+    if isinstance(column, np.ndarray) and column.ndim > 1:
+        resolved = _check_values([column], pixel_range)
+        return ArrayImages(column, side_features, ImageFormat(resolved, image_shape, side_features.shape[1]))
+    items = list(column)
+    if all(isinstance(item, str | os.PathLike) for item in items):
+        resolved = 255 if pixel_range == "auto" else pixel_range
+        return FileImages(
+            [Path(item) for item in items], side_features, ImageFormat(resolved, image_shape, side_features.shape[1])
+        )
+    arrays = [_item_array(item) for item in items]
+    resolved = _check_values(arrays, pixel_range)
+    return ArrayImages(arrays, side_features, ImageFormat(resolved, image_shape, side_features.shape[1]))
+
+
+def _split(X: Any, image_shape: ImageShape | None) -> tuple[Any, NDArray[np.float32]]:
+    """Part X into a column of images and the numbers beside them."""
+    if isinstance(X, pd.DataFrame) and image_shape is None:
+        return X.iloc[:, 0].tolist(), _as_side_features(X.iloc[:, 1:])
+    if isinstance(X, pd.Series):
+        X = X.tolist()
+    if isinstance(X, str | os.PathLike):
+        raise ImageError(f"X must hold one path for each image, got the single path {str(X)!r}; pass a list.")
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().numpy()
+    if sparse.issparse(X):
+        X = X.toarray()
+    if isinstance(X, list | tuple) and len(X) and not _holds_items(X):
+        X = np.asarray(X)
+    if isinstance(X, list | tuple):
+        return list(X), np.zeros((len(X), 0), dtype=np.float32)
+    X = np.asarray(X)
+    if X.ndim == 2 and X.dtype.kind in "OUS" and X.shape[1] == 1:
+        X = X.ravel()
+    if X.ndim == 2 and image_shape is not None:
+        return _unflatten(X, image_shape)
+    if X.ndim in (3, 4) and X.dtype.kind in "buif":
+        return _channels_last(X, (len(X), *X.shape[1:])), np.zeros((len(X), 0), dtype=np.float32)
+    if X.ndim == 1 and X.dtype.kind in "OU":
+        return X.tolist(), np.zeros((len(X), 0), dtype=np.float32)
+    raise ImageError(
+        "X must hold images: paths, PIL images, or an array of shape (n, height, width[, channels]) or "
+        f"(n, channels, height, width); got an array of shape {X.shape} and dtype {X.dtype}. "
+        "Flat rows need image_shape=(height, width, channels)."
+    )
+
+
+def _holds_items(X: Sequence[Any]) -> bool:
+    """Whether a list holds paths, pictures or arrays, rather than nested lists of numbers."""
+    return all(isinstance(item, str | os.PathLike | Image.Image | np.ndarray | torch.Tensor) for item in X)
+
+
+def _unflatten(X: NDArray[Any], image_shape: ImageShape) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    n_pixels = int(np.prod(image_shape))
+    if X.shape[1] < n_pixels or X.dtype.kind not in "buif":
+        raise ImageError(
+            f"Flat rows with image_shape={tuple(image_shape)} need at least {n_pixels} numbers each, got X of shape "
+            f"{X.shape} and dtype {X.dtype}."
+        )
+    images = X[:, :n_pixels].reshape(len(X), *image_shape)
+    return _channels_last(images, images.shape), _as_side_features(X[:, n_pixels:])
+
+
+def _as_side_features(table: Any) -> NDArray[np.float32]:
+    try:
+        numbers = np.asarray(table, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"The columns beside the images must hold numbers: {error}") from error
+    if not np.isfinite(numbers).all():
+        raise ImageError("Input X contains NaN or infinity in the numbers beside the images.")
+    return numbers
+
+
+def _item_array(item: Any) -> NDArray[Any]:
+    if isinstance(item, Image.Image):
+        return to_rgb(item)
+    if isinstance(item, torch.Tensor):
+        item = item.detach().cpu().numpy()
+    if isinstance(item, np.ndarray) and item.ndim in (2, 3) and item.dtype.kind in "buif":
+        return _channels_last(item[None], (1, *item.shape))[0]
+    raise ImageError(f"An image must be a path, a PIL image or an array of 2 or 3 axes, got {type(item).__name__}.")
+
+
+def _channels_last(X: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """View images of shape (n, h, w), (n, h, w, c) or (n, c, h, w) as (n, h, w, c)."""
+    if X.ndim == 3:
+        return X[..., None]
+    if shape[-1] in _CHANNELS:
+        return X
+    if shape[1] in _CHANNELS:
+        return np.moveaxis(X, 1, -1)
+    raise ImageError(f"Images must have 1 or 3 channels on their first or last axis, got images of shape {shape[1:]}.")
+
+
+def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange) -> Literal[255, 1]:
+    """Resolve the pixel range, and refuse values that lie outside it."""
+    lowest = min(float(array.min()) for array in arrays)
+    highest = max(float(array.max()) for array in arrays)
+    if not np.isfinite([lowest, highest]).all():
+        raise ImageError("Input X contains NaN or infinity.")
+    if pixel_range == "auto":
+        kinds = {array.dtype.kind for array in arrays}
+        integers = kinds <= set("ui")
+        pixel_range = 255 if integers or highest > 1 else 1
+    if lowest < 0 or highest > pixel_range:
+        raise ImageError(
+            f"Pixels must lie between 0 and {pixel_range}, got values from {lowest:g} to {highest:g}; rescale X or set "
+            "pixel_range."
+        )
+    return pixel_range
+
+
+def _channels_first(pixels: NDArray[Any]) -> torch.Tensor:
+    """An (h, w, c) array as a contiguous (3, h, w) tensor; grey is repeated."""
+    if pixels.shape[-1] == 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
+
+
+def _listed(paths: list[Path], total: int, noun: str) -> str:
+    """``"2 of 800 image files ('a.jpg', 'b.jpg')"``."""
+    shown = ", ".join(repr(str(path)) for path in paths[:_SHOWN])
+    return f"{len(paths)} of {total} {noun} ({shown}{', ...' if len(paths) > _SHOWN else ''})"

@@ -1,0 +1,183 @@
+"""The skorch net behind every estimator that learns by gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from torch import nn
+from torch.utils.data import Dataset
+
+from skdeep.training.inputs import Arguments, Rows
+
+Batch = tuple[Arguments, tuple[torch.Tensor, torch.Tensor]]
+
+
+class WeightedNet(NeuralNet):
+    """A skorch net whose criterion gives one loss a row, and whose rows have weights."""
+
+    def get_loss(self, y_pred: torch.Tensor, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Average the losses of a batch under the rows' weights."""
+        targets, weights = y_true
+        losses = self.criterion_(y_pred, targets.to(y_pred.device))
+        return (losses * weights.to(y_pred.device)).mean()
+
+
+class WeightedRows(Dataset[Batch]):
+    """Inputs, their targets and their weights."""
+
+    def __init__(self, rows: Rows, targets: torch.Tensor, weights: torch.Tensor) -> None:
+        self.rows = rows
+        self.targets = targets
+        self.weights = weights
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class RowBatches:
+    """Batches of ``WeightedRows``, taken whole rather than row by row.
+
+    When shuffled, a last batch of a single row is left out, for batch normalisation cannot learn from one row; the
+    next epoch's order brings the row back.
+    """
+
+    def __init__(self, dataset: WeightedRows, batch_size: int, shuffle_seed: int | None = None) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = None if shuffle_seed is None else torch.Generator().manual_seed(shuffle_seed)
+
+    def __len__(self) -> int:
+        return len(self._batches())
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = self._batches()
+        for batch, arguments in zip(batches, self.dataset.rows.take(iter(batches)), strict=True):
+            yield arguments, (self.dataset.targets[batch], self.dataset.weights[batch])
+
+    def _batches(self) -> list[list[int]]:
+        n_rows = len(self.dataset)
+        if self.generator is None:
+            order = list(range(n_rows))
+        else:
+            order = torch.randperm(n_rows, generator=self.generator).tolist()
+        batches = [order[start : start + self.batch_size] for start in range(0, n_rows, self.batch_size)]
+        if self.generator is not None and len(batches) > 1 and len(batches[-1]) == 1:
+            batches.pop()
+        return batches
+
+
+def fit_net(
+    module: nn.Module,
+    rows: Rows,
+    targets: NDArray[Any],
+    *,
+    criterion: nn.Module,
+    sample_weight: NDArray[np.float64],
+    lr: float,
+    weight_decay: float,
+    max_epochs: int,
+    batch_size: int,
+    device: str,
+    seed: int,
+    verbose: int,
+) -> WeightedNet:
+    """Train a module with AdamW.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Trained in place; parameters that need no gradient stay as they are.
+    rows : Rows
+    targets : ndarray
+        Class positions of shape (n_rows,) for cross-entropy, else an indicator of shape (n_rows, n_outputs).
+    criterion : nn.Module
+        One loss a row.
+    sample_weight : ndarray of shape (n_rows,)
+        Scaled to a mean of 1.
+    lr, weight_decay, max_epochs, batch_size, device, verbose
+        As in the estimators.
+    seed : int
+        Of the order of rows and of dropout.
+
+    Returns
+    -------
+    net : WeightedNet
+
+    Raises
+    ------
+    ValueError
+        If the loss stops being finite.
+    """
+    dtype = torch.float32 if targets.ndim == 2 else torch.int64
+    weights = torch.as_tensor(sample_weight / sample_weight.mean(), dtype=torch.float32)
+    dataset = WeightedRows(rows, torch.as_tensor(targets, dtype=dtype), weights)
+    net = WeightedNet(
+        module,
+        criterion=criterion,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=weight_decay,
+        lr=lr,
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        iterator_train=RowBatches,
+        iterator_train__shuffle_seed=seed,
+        iterator_valid=RowBatches,
+        train_split=None,
+        device=device,
+        verbose=verbose,
+    )
+    with seeded(seed, device):
+        net.fit(dataset, None)
+    losses = net.history[:, "train_loss"]
+    if not np.isfinite(losses).all():
+        epoch = int(np.argmin(np.isfinite(losses))) + 1
+        raise ValueError(
+            f"The loss was {losses[epoch - 1]} in epoch {epoch} of {len(losses)}: try a smaller lr than {lr:g}."
+        )
+    return net
+
+
+def net_outputs(net: WeightedNet, rows: Rows) -> NDArray[np.float64]:
+    """What the module gives for each row, in evaluation mode.
+
+    Returns
+    -------
+    outputs : ndarray of float64 of shape (n_rows, n_outputs)
+    """
+    nothing = torch.zeros(len(rows))
+    outputs = net.forward(WeightedRows(rows, nothing, nothing), training=False, device="cpu")
+    return outputs.double().numpy()
+
+
+def resolve_device(device: str) -> str:
+    """The device that a name means; ``"auto"`` is the fastest that is there.
+
+    Raises
+    ------
+    ValueError
+        If torch knows no such device, or it is not there.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={device!r} cannot be used: {error}") from error
+    return device
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Seed torch's global generators within the block, and leave them as they were found."""
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
