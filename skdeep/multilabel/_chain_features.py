@@ -1,0 +1,92 @@
+"""How a chain appends the earlier labels to whatever the rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.validation import _num_samples
+
+IMAGE_COLUMN = "image"
+
+
+def append_labels(X: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> Any:
+    """Append labels to the rows of ``X`` as further features.
+
+    =====================================  ==========================================================================
+    ``X``                                  what comes back
+    =====================================  ==========================================================================
+    anything, if there is no label         ``X`` itself
+    sparse matrix or array                 CSR of the same family, the labels as last columns
+    DataFrame                              DataFrame with one more column a label
+    rows of numbers (2-D)                  array, the labels as last columns; the dtype as numpy promotes it with uint8,
+                                           so that float32 stays float32 and pixels stay uint8
+    all else: paths, images, 4-D arrays    DataFrame: a first column ``"image"`` of paths or images, then the labels
+    =====================================  ==========================================================================
+
+    Parameters
+    ----------
+    X : any
+        The rows.
+    labels : ndarray of uint8 of shape (n_samples, n_earlier)
+        The earlier labels.
+    names : iterable of str of length n_earlier
+        Their names. In a DataFrame, a name that a column already has gets underscores until it is free.
+
+    Returns
+    -------
+    extended : any
+        A new object, unless there is no label to append; ``X`` is not changed.
+    """
+    if labels.shape[1] == 0:
+        return X
+    if sparse.issparse(X):
+        block = sparse.csr_array(labels) if isinstance(X, sparse.sparray) else sparse.csr_matrix(labels)
+        return sparse.hstack([X, block], format="csr")
+    if _is_frame(X):
+        return _append_columns(X, labels, names)
+    if _is_table(X):
+        return np.hstack([np.asarray(X), labels])
+    return _append_columns(_image_frame(X), labels, names)
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and hasattr(X, "iloc")
+
+
+def _is_table(X: Any) -> bool:
+    """Tell rows of numbers from images by the first row alone, so that no other image is decoded for it."""
+    first = np.asarray(X[:1])
+    return first.ndim == 2 and first.dtype.kind in "biufcO"
+
+
+def _image_frame(X: Any) -> Any:
+    import pandas as pd
+
+    # Filled one by one: given images of equal shape, numpy would build one large array instead of a column of objects.
+    column = np.empty(_num_samples(X), dtype=object)
+    for row, image in enumerate(X):
+        column[row] = image
+    return pd.DataFrame({IMAGE_COLUMN: column})
+
+
+def _append_columns(frame: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> Any:
+    import pandas as pd
+
+    # scikit-learn refuses a frame in which some column names are strings and others are not.
+    columns = [str(column) for column in frame.columns]
+    block = pd.DataFrame(labels, index=frame.index, columns=_free_names(names, set(columns)))
+    return pd.concat([frame.set_axis(columns, axis="columns"), block], axis="columns")
+
+
+def _free_names(names: Iterable[str], taken: set[str]) -> list[str]:
+    free = []
+    for name in names:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        free.append(name)
+    return free
