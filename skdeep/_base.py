@@ -38,8 +38,17 @@ def draw_seed(random_state: int | RandomState | None) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-class ImageEstimatorMixin:
-    """What the estimators on images share: X, the network and its features."""
+class ImageEstimator(BaseEstimator):
+    """Base of the estimators on images: X, the network and its features."""
+
+    backbone: str | nn.Module
+    weights: str | os.PathLike[str] | None
+    image_size: int | None
+    image_shape: tuple[int, ...] | None
+    batch_size: int
+    device: str
+    cache: bool | str | os.PathLike[str]
+    fingerprint: str | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "backbone": [str, nn.Module],

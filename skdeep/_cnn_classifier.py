@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from skdeep._base import DeepClassifier, ImageEstimatorMixin, draw_seed
+from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
 from skdeep.backbones import Backbone, build_backbone, feature_size
 from skdeep.images import Images, as_images
 from skdeep.training import ImageRows, Rows, TableRows, resolve_device
 
 
-class CNNClassifier(ImageEstimatorMixin, DeepClassifier):
+class CNNClassifier(ImageEstimator, DeepClassifier):
     """A convolutional network with a new head: only the head learns, or all of it.
 
     The type of ``y`` decides what is learnt: two classes, several classes, or one decision for each label. The head is
@@ -91,7 +91,7 @@ class CNNClassifier(ImageEstimatorMixin, DeepClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **ImageEstimatorMixin._parameter_constraints,
+        **ImageEstimator._parameter_constraints,
         "train": [StrOptions({"head", "all"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         **DeepClassifier._parameter_constraints,

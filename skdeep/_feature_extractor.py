@@ -8,17 +8,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skdeep._base import ImageEstimatorMixin, draw_seed
+from skdeep._base import ImageEstimator, draw_seed
 from skdeep.backbones import feature_size
 from skdeep.images import as_images
 from skdeep.training import resolve_device
 
 
-class CNNFeatureExtractor(ImageEstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageEstimator):
     """Activations of a convolutional network before its head, as features for any estimator.
 
     The network is in evaluation mode and never learns, so an image's features depend on nothing but the image: they
@@ -79,7 +79,7 @@ class CNNFeatureExtractor(ImageEstimatorMixin, ClassNamePrefixFeaturesOutMixin, 
     (4, 512)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = ImageEstimatorMixin._parameter_constraints
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = ImageEstimator._parameter_constraints
 
     def __init__(
         self,

@@ -1,0 +1,195 @@
+"""Deep and classical multi-label models on aerial images, each searched by GridSearchCV under the same folds.
+
+Without a folder the images are generated, and nothing is downloaded: the features are those of a random network, and of
+a small one that was trained on other scenes. With a folder in Kaggle's layout (``train_v2.csv`` and ``train-jpg/``),
+``--backbone`` and ``--weights`` say whose features; they may be given several times, in pairs.
+
+    python -m benchmarks.planet [FOLDER] [--backbone NAME --weights FILE]... [--image-size PX]
+                                [--smoke] [--n-jobs N] [--cv K] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import Bunch
+
+from benchmarks._comparison import Model, add_options, compare, k_folds
+from benchmarks._records import Record
+from skdeep import CNNClassifier, CNNFeatureExtractor
+from skdeep.datasets import load_planet, make_aerial_scenes
+from skdeep.images import as_images
+from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, MLkNN
+
+Source = tuple[str, str | None]  # a backbone and its weights
+
+N_SCENES, N_PRETRAINING, SCENE_SIZE = 600, 1500, 64
+
+
+class ColourStatistics(TransformerMixin, BaseEstimator):
+    """Mean and standard deviation of each colour channel: what needs no network."""
+
+    def fit(self, X: Any, y: Any = None) -> ColourStatistics:
+        return self
+
+    def transform(self, X: Any) -> np.ndarray[Any, Any]:
+        images = as_images(X)
+        pixels = (images.pixels(row).float() for row in range(len(images)))
+        return np.stack([torch.cat([p.mean(dim=(1, 2)), p.std(dim=(1, 2))]).numpy() for p in pixels])
+
+
+def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) -> list[Model]:
+    """The models of the table: trivial ones, each source's features under each method, and networks that learn."""
+    regularisation = [0.01] if smoke else [0.001, 0.003, 0.01, 0.03]
+    relevance = BinaryRelevance(LogisticRegression(max_iter=1000))
+    colours = make_pipeline(ColourStatistics(), StandardScaler(), relevance)
+    rows = [
+        Model("tag frequencies", "-", "-", BinaryRelevance(DummyClassifier(strategy="prior"))),
+        _relevance_row(colours, "RGB mean, deviation", "-", [0.1, 1.0]),
+    ]
+    trained = [(backbone, weights) for backbone, weights in sources if weights is not None]
+    for backbone, weights in sources:
+        extractor = CNNFeatureExtractor(backbone, weights=weights, image_size=image_size, random_state=0)
+        shown = _shown(weights)
+        rows.append(_relevance_row(_on_features(extractor, relevance), backbone, shown, regularisation))
+        if weights is not None:
+            rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
+    if len(trained) > 1:
+        extractors = [CNNFeatureExtractor(name, weights=file, image_size=image_size) for name, file in trained]
+        together = " + ".join(name for name, _ in trained)
+        shown = " + ".join(_shown(file) for _, file in trained)
+        rows.append(_relevance_row(_on_features(make_union(*extractors), relevance), together, shown, regularisation))
+    from_scratch = CNNClassifier(
+        "small_cnn", weights=None, train="all", image_size=SCENE_SIZE, max_epochs=1 if smoke else 20, random_state=0
+    )
+    rows.append(Model("CNN, all layers", "small_cnn", "random", from_scratch))
+    return rows
+
+
+def _relevance_row(pipeline: Pipeline, features: str, weights: str, regularisation: list[float]) -> Model:
+    grid = {"binaryrelevance__estimator__C": regularisation}
+    return Model("BR, logistic regression", features, weights, pipeline, grid)
+
+
+def _other_rows(
+    extractor: CNNFeatureExtractor, backbone: str, shown: str, regularisation: list[float], *, smoke: bool
+) -> list[Model]:
+    """The other methods on the same features, and a head trained on them by gradient descent."""
+    logistic = LogisticRegression(max_iter=1000)
+    methods: list[tuple[str, Any, dict[str, list[Any]]]] = [
+        ("CC, logistic regression", ClassifierChain(logistic), {"classifierchain__estimator__C": regularisation}),
+        ("LP, logistic regression", LabelPowerset(logistic), {"labelpowerset__estimator__C": regularisation[::2]}),
+        ("ML-kNN", MLkNN(), {"mlknn__n_neighbors": [10] if smoke else [5, 10, 20]}),
+    ]
+    head = CNNClassifier(
+        backbone,
+        weights=extractor.weights,
+        image_size=extractor.image_size,
+        max_epochs=2 if smoke else 20,
+        random_state=0,
+    )
+    return [
+        *(Model(name, backbone, shown, _on_features(extractor, method), grid) for name, method, grid in methods),
+        Model("CNN, head only", backbone, shown, head, {"lr": [1e-3] if smoke else [1e-3, 3e-3]}),
+    ]
+
+
+def pretrain(path: Path, *, smoke: bool) -> Path:
+    """Train the small network on scenes of their own, and keep what it learnt as a weights file."""
+    scenes = make_aerial_scenes(100 if smoke else N_PRETRAINING, image_size=SCENE_SIZE, random_state=1)
+    classifier = CNNClassifier(
+        "small_cnn", weights=None, train="all", image_size=SCENE_SIZE, max_epochs=1 if smoke else 25, random_state=1
+    )
+    classifier.fit(scenes.data, scenes.target)
+    torch.save(classifier.net_.module_.backbone.state_dict(), path)
+    return path
+
+
+def load(folder: str | None, scenes_folder: Path, *, smoke: bool) -> Bunch:
+    """Images in files: a data set's, or generated ones."""
+    if folder is not None:
+        return load_planet(folder)
+    # files rather than arrays, so that a run on scenes walks the same road as one on Planet
+    n_scenes = 60 if smoke else N_SCENES
+    return make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=0, folder=scenes_folder)
+
+
+def main(argv: Sequence[str] | None = None) -> list[Record]:
+    """Run the benchmark."""
+    arguments = _parse(argv)
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ.setdefault("SKDEEP_CACHE_DIR", str(Path(scratch) / "features"))
+        data = load(arguments.folder, Path(scratch) / "scenes", smoke=arguments.smoke)
+        if arguments.folder is None:
+            print(f"Training small_cnn on {N_PRETRAINING} other scenes, for features of a trained network ...")
+            trained = pretrain(Path(scratch) / "small_cnn-other-scenes.pth", smoke=arguments.smoke)
+            sources: list[Source] = [("squeezenet1_1", None), ("small_cnn", None), ("small_cnn", str(trained))]
+            image_size: int | None = SCENE_SIZE
+            name = f"{len(data.data)} generated scenes of {SCENE_SIZE} px"
+        else:
+            sources = [(backbone, None) for backbone in dict.fromkeys(arguments.backbone)]
+            sources += list(zip(arguments.backbone, arguments.weights, strict=True))
+            image_size = 32 if arguments.smoke else arguments.image_size
+            name = f"{len(data.data)} Planet chips"
+        return compare(
+            "planet",
+            models(sources, image_size=image_size, smoke=arguments.smoke),
+            data.data,
+            data.target,
+            k_folds(len(data.data), arguments.cv or (2 if arguments.smoke else 5)),
+            scoring="f2_at_threshold",
+            data=name,
+            arguments=arguments,
+        )
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.planet", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="train_v2.csv and train-jpg/ (default: generated)")
+    parser.add_argument("--backbone", action="append", metavar="NAME", help="network (default: resnet34); repeatable")
+    parser.add_argument(
+        "--weights",
+        action="append",
+        metavar="NAME_OR_FILE",
+        help="its weights: torchvision's name or a file (default: DEFAULT, which is downloaded); one for each backbone",
+    )
+    parser.add_argument("--image-size", type=int, default=224, metavar="PX", help="side of the images (default: 224)")
+    add_options(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.folder is None and (arguments.backbone or arguments.weights):
+        parser.error("--backbone and --weights need a FOLDER; generated scenes bring their own networks")
+    arguments.backbone = arguments.backbone or ["resnet34"]
+    arguments.weights = arguments.weights or ["DEFAULT"] * len(arguments.backbone)
+    if len(arguments.weights) != len(arguments.backbone):
+        parser.error(f"{len(arguments.backbone)} backbones need as many weights, got {len(arguments.weights)}")
+    return arguments
+
+
+def _shown(weights: str | None) -> str:
+    return "random" if weights is None else Path(weights).name
+
+
+def _on_features(extractor: Any, classifier: object) -> Pipeline:
+    # activations are skewed; their square roots are nearer to what a linear model likes
+    root = FunctionTransformer(_signed_root, feature_names_out="one-to-one")
+    return make_pipeline(extractor, root, StandardScaler(), classifier)
+
+
+def _signed_root(features: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.sign(features) * np.sqrt(np.abs(features))
+
+
+if __name__ == "__main__":
+    main()
