@@ -180,6 +180,8 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = targets.classes
         if targets.label_names is not None:
             self.label_names_ = targets.label_names
+        elif hasattr(self, "label_names_"):
+            del self.label_names_
         return targets, weights
 
     def _fit_rows(self, rows: Rows, targets: Targets, weights: NDArray[np.float64], seed: int) -> Self:

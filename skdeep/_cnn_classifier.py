@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import torch
@@ -45,7 +45,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     max_epochs : int, default=20
         Passes over the training data.
     batch_size : int, default=32
-        Images in one step.
+        Images in one step; at least 2, for batch normalisation cannot learn from one.
     image_size, image_shape, pixel_range
         As in :class:`CNNFeatureExtractor`.
     device : str, default="auto"
@@ -95,6 +95,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         "train": [StrOptions({"head", "all"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         **DeepClassifier._parameter_constraints,
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
     }
 
     def __init__(

@@ -10,7 +10,10 @@ from typing import Any
 # before torch is imported: the tests' networks are tiny, and pytest-xdist fills the cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +26,28 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_feature_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from the user's feature store, and from the other tests'."""
-    monkeypatch.setenv("SKDEEP_CACHE_DIR", str(tmp_path / "feature-store"))
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh feature store for each test, so that none touches the user's own or finds another's rows."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("SKDEEP_CACHE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def pictures() -> NDArray[np.uint8]:
+    """Six random RGB pictures of 32 pixels, all different."""
+    return np.random.default_rng(0).integers(256, size=(6, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def paths(tmp_path: Path, pictures: NDArray[np.uint8]) -> list[str]:
+    """The same pictures in lossless files."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    names = [str(folder / f"{row}.png") for row in range(len(pictures))]
+    for name, picture in zip(names, pictures, strict=True):
+        Image.fromarray(picture).save(name)
+    return names
 
 
 @pytest.hookimpl(wrapper=True)

@@ -197,7 +197,7 @@ def _build_named(backbone: Backbone, device: str) -> nn.Module:
 def _resolve_weights(backbone: str, weights: str | os.PathLike[str] | None, seed: int) -> Weights:
     if weights is None:
         return Weights("random", f"random_state={seed}", str(seed))
-    if Path(weights).exists() or not isinstance(weights, str) or _looks_like_path(weights):
+    if Path(weights).is_file() or not isinstance(weights, str) or _looks_like_path(weights):
         source, path = Weights("file", str(weights), file_digest(weights)), str(weights)
     elif backbone in _OWN:
         raise WeightsError(f"{backbone!r} has no published weights, got weights={weights!r}; pass a file or None.")
@@ -221,8 +221,13 @@ def _square(side: int, interpolation: str = "bilinear") -> Geometry:
 @functools.cache
 def _skeleton(name: str) -> nn.Module:
     """The whole network without memory for its weights: shapes only."""
-    with torch.device("meta"):
-        return _construct(name, pretrained=True)
+    try:
+        with torch.device("meta"):
+            return _construct(name, pretrained=True)
+    except NotImplementedError:
+        # the RegNets compute their widths with tensors, which must have values
+        with torch.random.fork_rng(devices=[]):
+            return _construct(name, pretrained=True).to("meta")
 
 
 def _construct(name: str, *, pretrained: bool) -> nn.Module:

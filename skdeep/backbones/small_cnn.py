@@ -26,8 +26,11 @@ class SmallCNN(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Outputs of shape (n_images, n_outputs)."""
+        # on a CPU, pooling and the narrow convolutions are about twice as fast in this layout
+        images = images.contiguous(memory_format=torch.channels_last)
         return self.head(self.dense(self.blocks(images)))
 
 
 def _block(n_in: int, n_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(n_in, n_out, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+    # the same as pooling after the activation, on a quarter of the values
+    return nn.Sequential(nn.Conv2d(n_in, n_out, kernel_size=3, padding=1), nn.MaxPool2d(2), nn.ReLU())

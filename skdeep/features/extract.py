@@ -46,7 +46,9 @@ def extract_features(
         If an image cannot be decoded. What was computed before is stored.
     """
     keys = _keys(images, backbone, device)
-    row_of = {key: row for row, key in reversed(list(enumerate(keys)))}
+    row_of: dict[bytes, int] = {}
+    for row, key in enumerate(keys):
+        row_of.setdefault(key, row)
     if backbone.fingerprint is None:
         store = None
     rows = store.read(row_of) if store else {}

@@ -36,6 +36,7 @@ _MAX_BYTES_DISK = 10 * 2**30
 _MAX_BYTES_MEMORY = 512 * 2**20
 _CLAIM_SECONDS = 120  # after that long without a sign of life a claim is free for others
 _POLL_SECONDS = 0.02
+_BUSY_SECONDS = 60  # before a store that others keep locked counts as broken
 _TOUCH_SECONDS = 3600  # a row's last use is noted at most that often: reading stays free of writing
 _QUERY = 500  # keys in one query; SQLite's oldest limit is 999
 
@@ -188,30 +189,42 @@ class FeatureStore:
             path.unlink(missing_ok=True)
 
     def _run(self, work: Callable[[sqlite3.Connection], T], fallback: T) -> T:
-        """Do something with the database; if it fails, say so once and live without it from then on."""
-        if self._broken:
-            return fallback
-        try:
-            with closing(self._connect()) as database:
-                return work(database)
-        except (sqlite3.Error, OSError) as error:
-            self._broken = True
-            warnings.warn(
-                f"The feature store in {str(self.folder)!r} cannot be used ({error}): features are computed again "
-                "and not kept. Call skdeep.features.clear() if the file is damaged, or move the store with "
-                "SKDEEP_CACHE_DIR or cache=.",
-                FeatureStoreWarning,
-                stacklevel=2,
-            )
-            return fallback
+        """Do something in one transaction; if it fails, say so once and live without the database from then on."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while not self._broken:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with closing(self._connect()) as database:
+                    _set_up(database)
+                    return work(database)
+            except (sqlite3.Error, OSError) as error:
+                # SQLite itself does not wait while another process makes the file or cleans up behind it
+                if _is_busy(error) and time.monotonic() < deadline:
+                    time.sleep(_POLL_SECONDS)
+                    continue
+                self._broken = True
+                warnings.warn(
+                    f"The feature store in {str(self.folder)!r} cannot be used ({error}): features are computed again "
+                    "and not kept. Call skdeep.features.clear() if the file is damaged, or move the store with "
+                    "SKDEEP_CACHE_DIR or cache=.",
+                    FeatureStoreWarning,
+                    stacklevel=2,
+                )
+        return fallback
 
     def _connect(self) -> sqlite3.Connection:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self._path, timeout=60, isolation_level=None)
-        if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            database.executescript(_SCHEMA)
-        database.execute("PRAGMA synchronous = NORMAL")
-        return database
+        return sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def _set_up(database: sqlite3.Connection) -> None:
+    if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        database.executescript(_SCHEMA)
+    database.execute("PRAGMA synchronous = NORMAL")
+
+
+def _is_busy(error: Exception) -> bool:
+    # the lowest byte of the extended codes is the code itself
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _select(database: sqlite3.Connection, keys: list[bytes]) -> Rows:
@@ -272,15 +285,20 @@ def _insert(database: sqlite3.Connection, rows: Rows, max_bytes: int) -> None:
 
 
 def _evict(database: sqlite3.Connection, max_bytes: int) -> None:
-    """Let the tenth of the rows go that was not used for longest, if the store has grown too large."""
+    """Let the rows go that were not used for longest, a tenth at a time, while the store is too large."""
+    n_removed = 1
+    while n_removed and _used_bytes(database) > max_bytes:
+        n_removed = database.execute(
+            "DELETE FROM features WHERE key IN (SELECT key FROM features ORDER BY used "
+            "LIMIT (SELECT 1 + count(*) / 10 FROM features))"
+        ).rowcount
+
+
+def _used_bytes(database: sqlite3.Connection) -> int:
     pages, free, page_size = (
         database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    if (pages - free) * page_size > max_bytes:
-        database.execute(
-            "DELETE FROM features WHERE key IN (SELECT key FROM features ORDER BY used "
-            "LIMIT (SELECT 1 + count(*) / 10 FROM features))"
-        )
+    return (pages - free) * page_size
 
 
 def _count(database: sqlite3.Connection) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ _BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
+    TypeError,
     EOFError,
+    struct.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
@@ -45,17 +47,26 @@ def decode(content: bytes, name: str | os.PathLike[str]) -> NDArray[np.uint8]:
         If the content is no image, is cut short, or is a decompression bomb.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                return to_rgb(image)
+        with Image.open(io.BytesIO(content)) as image:
+            return to_rgb(image)
     except _BROKEN as error:
         raise ImageError(f"Cannot decode the image {str(name)!r}: {error}") from error
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Turn any PIL image upright and into RGB; what is transparent becomes white."""
+    """Turn any PIL image upright and into RGB; what is transparent becomes white.
+
+    Raises
+    ------
+    ImageError
+        If the pixels are 32-bit numbers, of which nobody says what is white.
+    """
     image = ImageOps.exif_transpose(image)
+    if image.mode in {"I", "F"}:
+        raise ImageError(f"pixels of mode {image.mode!r} have no known range; scale them to 8 or 16 bits.")
+    if image.mode.startswith("I;16"):
+        # Pillow itself would cut off all above 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured)
@@ -69,9 +80,7 @@ def unreadable(paths: list[Path]) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path):
-                return True
+        with Image.open(path):
+            return True
     except _BROKEN:
         return False

@@ -201,12 +201,12 @@ def as_images(
 
 def _split(X: Any, image_shape: ImageShape | None) -> tuple[Any, NDArray[np.float32]]:
     """Part X into a column of images and the numbers beside them."""
-    if isinstance(X, pd.DataFrame) and image_shape is None:
+    if isinstance(X, pd.DataFrame) and image_shape is None and _leads_with_images(X):
         return X.iloc[:, 0].tolist(), _as_side_features(X.iloc[:, 1:])
     if isinstance(X, pd.Series):
         X = X.tolist()
-    if isinstance(X, str | os.PathLike):
-        raise ImageError(f"X must hold one path for each image, got the single path {str(X)!r}; pass a list.")
+    if isinstance(X, str | os.PathLike | Image.Image):
+        raise ImageError(f"X must hold one image a row, got the single image {str(X)!r}; pass a list.")
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu().numpy()
     if sparse.issparse(X):
@@ -231,13 +231,24 @@ def _split(X: Any, image_shape: ImageShape | None) -> tuple[Any, NDArray[np.floa
     )
 
 
+def _leads_with_images(frame: pd.DataFrame) -> bool:
+    """Whether the first column may hold images, rather than the first of flat rows' numbers."""
+    return frame.shape[1] > 0 and not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[0])
+
+
 def _holds_items(X: Sequence[Any]) -> bool:
-    """Whether a list holds paths, pictures or arrays, rather than nested lists of numbers."""
-    return all(isinstance(item, str | os.PathLike | Image.Image | np.ndarray | torch.Tensor) for item in X)
+    """Whether a list holds paths, pictures or arrays, rather than rows of numbers."""
+    return all(
+        isinstance(item, str | os.PathLike | Image.Image)
+        or (isinstance(item, np.ndarray | torch.Tensor) and item.ndim != 1)
+        for item in X
+    )
 
 
 def _unflatten(X: NDArray[Any], image_shape: ImageShape) -> tuple[NDArray[Any], NDArray[np.float32]]:
     n_pixels = int(np.prod(image_shape))
+    if X.dtype.kind == "O":
+        X = _as_numbers(X)
     if X.shape[1] < n_pixels or X.dtype.kind not in "buif":
         raise ImageError(
             f"Flat rows with image_shape={tuple(image_shape)} need at least {n_pixels} numbers each, got X of shape "
@@ -245,6 +256,14 @@ def _unflatten(X: NDArray[Any], image_shape: ImageShape) -> tuple[NDArray[Any], 
         )
     images = X[:, :n_pixels].reshape(len(X), *image_shape)
     return _channels_last(images, images.shape), _as_side_features(X[:, n_pixels:])
+
+
+def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
+    """Make numbers of objects, as which pandas hands out columns of several types, where they are some."""
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError):
+        return X
 
 
 def _as_side_features(table: Any) -> NDArray[np.float32]:
@@ -280,8 +299,11 @@ def _channels_last(X: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange) -> Literal[255, 1]:
     """Resolve the pixel range, and refuse values that lie outside it."""
-    lowest = min(float(array.min()) for array in arrays)
-    highest = max(float(array.max()) for array in arrays)
+    if empty := [array.shape for array in arrays if array.size == 0]:
+        raise ImageError(f"Images must have at least one pixel, got an array of shape {empty[0]}.")
+    # numpy's minimum and maximum, for Python's own pass over NaN
+    lowest = float(np.min([array.min() for array in arrays]))
+    highest = float(np.max([array.max() for array in arrays]))
     if not np.isfinite([lowest, highest]).all():
         raise ImageError("Input X contains NaN or infinity.")
     if pixel_range == "auto":

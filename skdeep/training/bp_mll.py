@@ -57,6 +57,8 @@ def best_thresholds(outputs: Array, indicator: NDArray[np.uint8]) -> Array:
     irrelevant_below = np.column_stack([np.zeros(len(values), dtype=np.int64), (1 - relevant).cumsum(axis=1)])
     errors = relevant_below + irrelevant_below[:, -1:] - irrelevant_below
     widths = np.diff(edges, axis=1)
+    # nothing cuts between equal outputs, such as those at which tanh saturates
+    errors = np.where(widths > 0, errors, errors.max() + 1)
     fewest = errors == errors.min(axis=1, keepdims=True)
     best = np.where(fewest, widths, -1.0).argmax(axis=1)
     rows = np.arange(len(values))

@@ -53,7 +53,7 @@ class RowBatches:
         self.generator = None if shuffle_seed is None else torch.Generator().manual_seed(shuffle_seed)
 
     def __len__(self) -> int:
-        return len(self._batches())
+        return len(range(0, self._n_taken(), self.batch_size))
 
     def __iter__(self) -> Iterator[Batch]:
         batches = self._batches()
@@ -66,10 +66,13 @@ class RowBatches:
             order = list(range(n_rows))
         else:
             order = torch.randperm(n_rows, generator=self.generator).tolist()
-        batches = [order[start : start + self.batch_size] for start in range(0, n_rows, self.batch_size)]
-        if self.generator is not None and len(batches) > 1 and len(batches[-1]) == 1:
-            batches.pop()
-        return batches
+        n_taken = self._n_taken()
+        return [order[start : min(start + self.batch_size, n_taken)] for start in range(0, n_taken, self.batch_size)]
+
+    def _n_taken(self) -> int:
+        n_rows = len(self.dataset)
+        single_row_left = self.generator is not None and n_rows > self.batch_size and n_rows % self.batch_size == 1
+        return n_rows - 1 if single_row_left else n_rows
 
 
 def fit_net(

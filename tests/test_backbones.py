@@ -1,0 +1,358 @@
+"""Networks without heads: names, weights, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torchvision import models
+
+from skdeep import CNNFeatureExtractor
+from skdeep.backbones import build_backbone, feature_size, list_backbones, registry, resolve_backbone
+from skdeep.backbones.heads import head_name, head_width, remove_head
+from skdeep.exceptions import WeightsError, WeightsUnavailableError
+
+
+def resolve(backbone: Any = "squeezenet1_1", weights: Any = None, **options: Any) -> Any:
+    return resolve_backbone(backbone, **{"weights": weights, "image_size": 32, "seed": 0, **options})
+
+
+def pictures_for(backbone: Any, n: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand((n, 3, *backbone.geometry.size), generator=generator)
+
+
+def activations(backbone: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        return build_backbone(backbone, "cpu")(backbone.normalise(pictures_for(backbone))).flatten(1)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    """A whole state dict of SqueezeNet 1.1, head and all."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        return models.squeezenet1_1(num_classes=10).state_dict()
+
+
+@pytest.fixture
+def weights_file(tmp_path: Path, state: dict[str, torch.Tensor]) -> Path:
+    torch.save(state, tmp_path / "squeezenet.pth")
+    return tmp_path / "squeezenet.pth"
+
+
+def without(state: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    return {key: tensor for key, tensor in state.items() if key != name}
+
+
+def test_list_backbones_names_networks_that_torchvision_classifies_with() -> None:
+    names = list_backbones()
+    assert names == sorted(set(names))
+    assert {"small_cnn", "resnet34", "vit_b_16"} <= set(names)
+    assert not {"fcn_resnet50", "raft_small", "r3d_18"} & set(names)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"no backbone 'resnet_34'. Did you mean 'resnet34' or "):
+        resolve("resnet_34")
+    with pytest.raises(ValueError, match=r"no backbone 'xyzzy'. skdeep.backbones.list_backbones\(\) names them all"):
+        resolve("xyzzy")
+
+
+def test_unknown_published_weights_are_answered_with_the_known() -> None:
+    with pytest.raises(WeightsError, match=r"'squeezenet1_1' has no published weights 'V9'.*IMAGENET1K_V1"):
+        resolve(weights="V9")
+    with pytest.raises(WeightsError, match="'small_cnn' has no published weights, got weights='DEFAULT'"):
+        resolve("small_cnn", weights="DEFAULT")
+
+
+@pytest.mark.parametrize("name", ["absent.pth", "absent.safetensors", "a/folder/absent", Path("absent")])
+def test_a_missing_weights_file_is_unavailable(name: str | Path) -> None:
+    with pytest.raises(WeightsUnavailableError, match=f"'{name}' cannot be read: .*No such file"):
+        resolve(weights=name)
+
+
+def test_a_folder_is_no_weights_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(WeightsUnavailableError, match="it is no file"):
+        resolve(weights=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "V9").mkdir()
+    with pytest.raises(WeightsError, match="no published weights 'V9'"):
+        resolve(weights="V9")
+
+
+class Opened:
+    """What must never be made while weights are read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("opened"),))
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_a_file_of_another_kind_is_refused(ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"weights.{ending}"
+    for content in (b"", b"text", pickle.dumps(Opened()), np.random.default_rng(0).bytes(500)):
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=f"weights.{ending}' cannot be read: it must be a state dict"):
+            resolve(weights=path)
+    assert not (tmp_path / "opened").exists()
+
+
+def test_a_damaged_state_dict_fails_clearly_wherever_it_is_cut(weights_file: Path) -> None:
+    content = weights_file.read_bytes()
+    for row, cut in enumerate(range(0, 4000, 400)):
+        path = weights_file.with_name(f"cut{row}.pth")
+        path.write_bytes(content[:cut] + b"\xff" * 40 + content[cut + 40 :] if row % 2 else content[:cut])
+        with pytest.raises(WeightsError, match=f"cut{row}.pth"):
+            resolve(weights=path)
+
+
+def test_a_file_without_named_tensors_is_refused(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    for row, content in enumerate(({"state_dict": state, "epoch": 3}, [1, 2], torch.ones(2))):
+        path = tmp_path / f"checkpoint{row}.pth"
+        torch.save(content, path)
+        with pytest.raises(WeightsError, match=f"checkpoint{row}.pth' must hold a state dict"):
+            resolve(weights=path)
+
+
+def test_weights_of_another_network_are_refused_with_what_differs(weights_file: Path) -> None:
+    with pytest.raises(WeightsError, match=r"does not fit 'resnet18': \d+ of \d+ tensors are missing \(conv1.weight, "):
+        resolve("resnet18", weights=weights_file)
+    with pytest.raises(WeightsError, match=r"does not fit 'squeezenet1_0': .*features.0.weight: \(64, 3, 3, 3\) inst"):
+        resolve("squeezenet1_0", weights=weights_file)
+
+
+def test_one_missing_strange_or_wrong_tensor_is_named(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    bias = "features.0.bias"
+    wrong = {
+        "missing (features.0.bias)": without(state, bias),
+        "not of this network (extra)": {**state, "extra": torch.ones(1)},
+        "another shape (features.0.bias: (65,) instead of (64,))": {**state, bias: torch.ones(65)},
+    }
+    for row, (message, given) in enumerate(wrong.items()):
+        torch.save(given, tmp_path / f"{row}.pth")
+        with pytest.raises(WeightsError) as caught:
+            resolve(weights=tmp_path / f"{row}.pth")
+        assert message in str(caught.value)
+
+
+def test_the_head_may_be_absent_or_of_another_size(tmp_path: Path, state: dict[str, torch.Tensor]) -> None:
+    headless = {name: tensor for name, tensor in state.items() if not name.startswith("classifier.1.")}
+    other = {**state, "classifier.1.weight": torch.ones(3, 512, 1, 1), "classifier.1.bias": torch.ones(3)}
+    outputs = []
+    for row, given in enumerate((state, headless, other)):
+        torch.save(given, tmp_path / f"{row}.pth")
+        outputs.append(activations(resolve(weights=tmp_path / f"{row}.pth")))
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[0], outputs[2])
+
+
+def test_safetensors_and_torch_files_give_equal_networks(weights_file: Path, state: dict[str, torch.Tensor]) -> None:
+    safetensors.torch.save_file(state, weights_file.with_suffix(".safetensors"))
+    from_torch = resolve(weights=weights_file)
+    from_safetensors = resolve(weights=str(weights_file.with_suffix(".safetensors")))
+    assert torch.equal(activations(from_torch), activations(from_safetensors))
+    assert not torch.equal(activations(from_torch), activations(resolve()))
+
+
+def test_weights_changed_after_fit_fail_clearly(weights_file: Path, state: dict[str, torch.Tensor], pictures: Any) -> None:
+    extractor = CNNFeatureExtractor("squeezenet1_1", weights=weights_file, image_size=32, cache=False)
+    before = extractor.fit_transform(pictures)
+    stored = pickle.dumps(extractor)
+    torch.save({name: tensor + 1 for name, tensor in state.items()}, weights_file)
+    registry._build_named.cache_clear()  # as in the process that loads the pickle
+    with pytest.raises(WeightsError, match=r"squeezenet.pth' is not the one that was fitted: its content has changed"):
+        pickle.loads(stored).transform(pictures)
+    weights_file.unlink()
+    with pytest.raises(WeightsUnavailableError, match=r"squeezenet.pth' cannot be read"):
+        pickle.loads(stored).transform(pictures)
+    torch.save(state, weights_file)
+    np.testing.assert_array_equal(pickle.loads(stored).transform(pictures), before)
+
+
+def test_random_weights_are_decided_by_the_seed_alone() -> None:
+    first = activations(resolve(seed=3))
+    registry._build_named.cache_clear()
+    torch.rand(5)
+    assert torch.equal(activations(resolve(seed=3)), first)
+    assert not torch.equal(activations(resolve(seed=4)), first)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "small_cnn"])
+def test_making_networks_leaves_the_global_generators_as_found(name: str, weights_file: Path) -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    registry._build_named.cache_clear()
+    activations(resolve(name, seed=11))
+    if name == "squeezenet1_1":
+        activations(resolve(name, weights=weights_file))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["squeezenet1_1", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5", "googlenet", "regnet_y_400mf"],
+)
+def test_headless_network_gives_what_enters_the_head(name: str) -> None:
+    backbone = resolve(name, image_size=64)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        whole = registry._construct(name, pretrained=False).eval()
+    entered: list[torch.Tensor] = []
+    whole.get_submodule(head_name(whole)).register_forward_hook(lambda module, inputs, output: entered.append(inputs[0]))
+    images = backbone.normalise(pictures_for(backbone))
+    with torch.inference_mode():
+        whole(images)
+        ours = build_backbone(backbone, "cpu")(images).flatten(1)
+    expected = entered[0].mean(dim=(2, 3)) if entered[0].ndim == 4 else entered[0]
+    torch.testing.assert_close(ours, expected)
+    assert ours.shape == (2, backbone.n_features)
+    assert feature_size(backbone, "cpu") == backbone.n_features
+
+
+@pytest.mark.parametrize("family", sorted({name[:4]: name for name in reversed(list_backbones())}.values()))
+def test_every_family_has_a_head_of_its_classes(family: str) -> None:
+    before = torch.get_rng_state()
+    network = registry._skeleton(family)
+    assert all(tensor.is_meta for tensor in network.state_dict().values())
+    head: Any = network.get_submodule(head_name(network))
+    n_outputs = head.out_features if isinstance(head, nn.Linear) else head.out_channels
+    assert n_outputs == (1 if family == "small_cnn" else 1000)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_network_without_layers_has_no_head() -> None:
+    with pytest.raises(ValueError, match="Sequential has no linear or convolutional layer"):
+        head_name(nn.Sequential(nn.ReLU()))
+
+
+def test_head_width_counts_the_inputs_of_the_last_layer() -> None:
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    assert head_width(network) == 5
+    assert remove_head(network)(torch.ones(1, 3)).shape == (1, 5)
+
+
+def test_image_size_squashes_to_a_square_and_none_takes_the_published_transforms() -> None:
+    assert resolve("resnet34", image_size=48).geometry.size == (48, 48)
+    assert resolve("resnet34", image_size=48).geometry.resize is None
+    published = models.ResNet34_Weights.DEFAULT.transforms()
+    settled = resolve("resnet34", image_size=None)
+    assert settled.geometry.size == (published.crop_size[0],) * 2
+    assert settled.geometry.resize == published.resize_size[0]
+    assert (settled.mean, settled.std) == (tuple(published.mean), tuple(published.std))
+    assert resolve("small_cnn", image_size=None).geometry.size == (64, 64)
+
+
+class OwnNetwork(nn.Module):
+    """Mean colours, after batch normalisation and dropout that only evaluation mode makes harmless."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
+
+def test_own_module_is_used_in_evaluation_mode_and_left_as_it_was(pictures: NDArray[np.uint8]) -> None:
+    module = OwnNetwork()
+    extractor = CNNFeatureExtractor(module, image_size=32, cache=False)
+    features = extractor.fit_transform(pictures)
+    assert module.training
+    assert module.layers[0].num_batches_tracked == 0
+    np.testing.assert_allclose(features, pictures.mean(axis=(1, 2)) / 255, rtol=1e-4)
+    np.testing.assert_array_equal(extractor.transform(pictures), features)
+
+
+def test_own_module_has_a_fingerprint_only_if_given_one() -> None:
+    assert resolve(OwnNetwork()).fingerprint is None
+    assert resolve(OwnNetwork(), fingerprint="mean colours").fingerprint is not None
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """A web server of this machine, its folder, and an empty torch hub."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None: ...
+
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{web.server_address[1]}", folder
+    web.shutdown()
+    thread.join()
+    web.server_close()
+
+
+def publish(folder: Path, content: bytes, prefix: str | None = None) -> str:
+    """Put weights on the server under the name that torch gives them, and return it."""
+    name = f"squeezenet1_1-{prefix or hashlib.sha256(content).hexdigest()[:8]}.pth"
+    (folder / name).write_bytes(content)
+    return name
+
+
+ENTRY = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
+
+
+def test_published_weights_are_downloaded_once_and_checked(
+    server: tuple[str, Path], weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = server
+    name = publish(folder, weights_file.read_bytes())
+    monkeypatch.setattr(ENTRY.value, "url", f"{url}/{name}")
+    backbone = resolve(weights="DEFAULT")
+    assert (backbone.weights.source, backbone.weights.name) == ("published", "IMAGENET1K_V1")
+    assert torch.equal(activations(backbone), activations(resolve(weights=weights_file)))
+    (folder / name).unlink()
+    registry._build_named.cache_clear()
+    assert resolve(weights="IMAGENET1K_V1") == backbone
+    activations(backbone)
+
+
+def test_a_download_with_another_hash_is_refused_and_not_kept(
+    server: tuple[str, Path], weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = server
+    name = publish(folder, weights_file.read_bytes(), prefix="01234567")
+    monkeypatch.setattr(ENTRY.value, "url", f"{url}/{name}")
+    with pytest.raises(WeightsUnavailableError, match="could not be downloaded.*invalid hash value"):
+        resolve(weights="DEFAULT")
+    assert not list((tmp_path / "hub" / "checkpoints").iterdir())
+
+
+def test_offline_published_weights_fail_with_the_remedy(
+    server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in ("http://127.0.0.1:9/squeezenet1_1-b8a52dc0.pth", f"{server[0]}/squeezenet1_1-b8a52dc0.pth"):
+        monkeypatch.setattr(ENTRY.value, "url", url)
+        with pytest.raises(WeightsUnavailableError, match=r"could not be downloaded from .*weights=PATH.*weights=None"):
+            resolve(weights="DEFAULT")
+
+
+@pytest.mark.data
+def test_real_weights_fit_their_network_and_no_other(data_folder: Path) -> None:
+    folder = data_folder / "weights"
+    squeezenet = folder / "squeezenet1_0-deepcompression.pth"
+    assert activations(resolve("squeezenet1_0", weights=squeezenet)).shape == (2, 512)
+    assert activations(resolve("mobilenet_v2", weights=folder / "mobilenet_v2-keras-int8.pth")).shape == (2, 1280)
+    with pytest.raises(WeightsError, match=r"does not fit 'mobilenet_v2': \d+ of \d+ tensors are missing"):
+        resolve("mobilenet_v2", weights=squeezenet)
