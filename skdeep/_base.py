@@ -89,6 +89,7 @@ class ImageEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True  # pixels; not the numbers beside them
         tags.input_tags.sparse = self.image_shape is not None
         return tags
 

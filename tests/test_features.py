@@ -284,6 +284,19 @@ def compute_claims(folder: str, n: int, start: Any) -> list[int]:
     return mine
 
 
+def test_many_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    for attempt in range(5):
+        start, folder = threading.Barrier(8), tmp_path / str(attempt)
+
+        def write(number: int, start: threading.Barrier = start, folder: Path = folder) -> None:
+            start.wait()
+            FeatureStore(folder).write(make_rows(1, start=number))
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(write, range(8)))
+        assert len(FeatureStore(folder).read(make_rows(8))) == 8
+
+
 def test_two_processes_compute_disjoint_rows_and_each_once(folder: Path) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(2) as pool:

@@ -27,6 +27,18 @@ def head_width(network: nn.Module) -> int:
 
 
 def remove_head(network: nn.Module) -> nn.Module:
-    """Replace the head by the identity, in place, and return the network."""
-    network.set_submodule(head_name(network), nn.Identity())
+    """Replace the head, and the dropout of its inputs, by the identity; in place, and return the network.
+
+    The dropout belongs to the head: in front of another head's batch normalisation it would inflate the variance that
+    is learnt in training and not there afterwards.
+    """
+    head = head_name(network)
+    leaves = [(name, layer) for name, layer in network.named_modules() if not any(layer.children())]
+    before = leaves[: [name for name, _ in leaves].index(head)]
+    for name, layer in reversed(before):
+        if isinstance(layer, nn.Dropout):
+            network.set_submodule(name, nn.Identity())
+        elif any(True for _ in layer.parameters()):
+            break
+    network.set_submodule(head, nn.Identity())
     return network

@@ -21,8 +21,8 @@ class SmallCNN(nn.Module):
     def __init__(self, n_outputs: int = 1) -> None:
         super().__init__()
         self.blocks = nn.Sequential(_block(3, 32), _block(32, 32), _block(32, 64), nn.AdaptiveAvgPool2d(4))
-        self.dense = nn.Sequential(nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU(), nn.Dropout(0.5))
-        self.head = nn.Linear(64, n_outputs)
+        self.dense = nn.Sequential(nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, n_outputs))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Outputs of shape (n_images, n_outputs)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import PIL
@@ -57,10 +58,12 @@ def extract_features(
         batches = store.claims(missing, batch_size) if store else _batches(missing, batch_size)
         computed: Rows = {}
         try:
-            for done in _compute(images, backbone, batches, row_of, device):
-                if store:
-                    store.write(done)
-                computed.update(done)
+            # closed before claims are released, or the loading thread could still claim the batch ahead
+            with closing(_compute(images, backbone, batches, row_of, device)) as results:
+                for done in results:
+                    if store:
+                        store.write(done)
+                    computed.update(done)
         finally:
             if store and len(computed) < len(missing):
                 store.release(key for key in missing if key not in computed)
@@ -72,7 +75,7 @@ def extract_features(
 
 def _compute(
     images: Images, backbone: Backbone, batches: Iterable[list[bytes]], row_of: dict[bytes, int], device: str
-) -> Iterator[Rows]:
+) -> Generator[Rows]:
     network = build_backbone(backbone, device)
     key_of = {row: key for key, row in row_of.items()}
     rows = ([row_of[key] for key in batch] for batch in batches)

@@ -189,12 +189,12 @@ class FeatureStore:
             path.unlink(missing_ok=True)
 
     def _run(self, work: Callable[[sqlite3.Connection], T], fallback: T) -> T:
-        """Do something in one transaction; if it fails, say so once and live without the database from then on."""
+        """Do something that may be repeated; if it fails, say so once and live without the database from then on."""
         deadline = time.monotonic() + _BUSY_SECONDS
         while not self._broken:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with closing(self._connect()) as database:
+                with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)) as database:
                     _set_up(database)
                     return work(database)
             except (sqlite3.Error, OSError) as error:
@@ -211,9 +211,6 @@ class FeatureStore:
                     stacklevel=2,
                 )
         return fallback
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
 
 
 def _set_up(database: sqlite3.Connection) -> None:

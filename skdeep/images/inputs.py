@@ -174,9 +174,16 @@ def as_images(
     ------
     ImageError
         If X is none of these, a file is missing, or a value lies outside the pixel range.
+    ValueError
+        If ``image_shape`` is no shape of an image.
     """
     if like is not None:
         image_shape, pixel_range = like.image_shape, like.pixel_range
+    elif image_shape is not None and not _is_shape(image_shape):
+        raise ValueError(
+            "image_shape must be (height, width), (height, width, channels) or (channels, height, width) in positive "
+            f"integers, got {image_shape!r}."
+        )
     column, side_features = _split(X, image_shape)
     if like is not None and side_features.shape[1] != like.n_side_features:
         raise ImageError(
@@ -197,6 +204,10 @@ def as_images(
     arrays = [_item_array(item) for item in items]
     resolved = _check_values(arrays, pixel_range)
     return ArrayImages(arrays, side_features, ImageFormat(resolved, image_shape, side_features.shape[1]))
+
+
+def _is_shape(image_shape: Sequence[Any]) -> bool:
+    return len(image_shape) in (2, 3) and all(isinstance(side, int | np.integer) and side > 0 for side in image_shape)
 
 
 def _split(X: Any, image_shape: ImageShape | None) -> tuple[Any, NDArray[np.float32]]:
