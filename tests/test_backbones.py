@@ -169,7 +169,9 @@ def test_safetensors_and_torch_files_give_equal_networks(weights_file: Path, sta
     assert not torch.equal(activations(from_torch), activations(resolve()))
 
 
-def test_weights_changed_after_fit_fail_clearly(weights_file: Path, state: dict[str, torch.Tensor], pictures: Any) -> None:
+def test_weights_changed_after_fit_fail_clearly(
+    weights_file: Path, state: dict[str, torch.Tensor], pictures: Any
+) -> None:
     extractor = CNNFeatureExtractor("squeezenet1_1", weights=weights_file, image_size=32, cache=False)
     before = extractor.fit_transform(pictures)
     stored = pickle.dumps(extractor)
@@ -205,7 +207,15 @@ def test_making_networks_leaves_the_global_generators_as_found(name: str, weight
 
 @pytest.mark.parametrize(
     "name",
-    ["squeezenet1_1", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5", "googlenet", "regnet_y_400mf"],
+    [
+        "squeezenet1_1",
+        "resnet18",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x0_5",
+        "mnasnet0_5",
+        "googlenet",
+        "regnet_y_400mf",
+    ],
 )
 def test_headless_network_gives_what_enters_the_head(name: str) -> None:
     backbone = resolve(name, image_size=64)
@@ -213,7 +223,9 @@ def test_headless_network_gives_what_enters_the_head(name: str) -> None:
         torch.manual_seed(0)
         whole = registry._construct(name, pretrained=False).eval()
     entered: list[torch.Tensor] = []
-    whole.get_submodule(head_name(whole)).register_forward_hook(lambda module, inputs, output: entered.append(inputs[0]))
+    whole.get_submodule(head_name(whole)).register_forward_hook(
+        lambda module, inputs, output: entered.append(inputs[0])
+    )
     images = backbone.normalise(pictures_for(backbone))
     with torch.inference_mode():
         whole(images)
@@ -334,7 +346,7 @@ def test_a_download_with_another_hash_is_refused_and_not_kept(
     url, folder = server
     name = publish(folder, weights_file.read_bytes(), prefix="01234567")
     monkeypatch.setattr(ENTRY.value, "url", f"{url}/{name}")
-    with pytest.raises(WeightsUnavailableError, match="could not be downloaded.*invalid hash value"):
+    with pytest.raises(WeightsUnavailableError, match=r"could not be downloaded.*invalid hash value"):
         resolve(weights="DEFAULT")
     assert not list((tmp_path / "hub" / "checkpoints").iterdir())
 

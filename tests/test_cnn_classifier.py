@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import sparse
-from skmultilearn import problem_transform
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import label_ranking_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict
+from skmultilearn import problem_transform
 from torch import nn
 
 from skdeep import CNNClassifier, CNNFeatureExtractor, features
@@ -162,7 +162,8 @@ def test_side_features_reach_the_head(train: str, pictures: Array) -> None:
     images = [pictures[row // 2 % 6] for row in range(60)]  # each picture with either class
     side = 3.0 * y + rng.normal(size=60)
     frame = pd.DataFrame({"image": images, "side": side})
-    clf = quick(train=train, max_epochs=12, lr=0.02, dropout=0.0)
+    backbone = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
+    clf = colours(train=train, backbone=backbone, fingerprint=None)
     assert clf.fit(frame, y).score(frame, y) > 0.85
     flipped = frame.assign(side=3 - side)
     assert clf.score(flipped, y) < 0.3

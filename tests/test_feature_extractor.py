@@ -30,7 +30,9 @@ Array = NDArray[Any]
 
 
 def quick(**options: Any) -> CNNFeatureExtractor:
-    return CNNFeatureExtractor(**{"backbone": "small_cnn", "weights": None, "image_size": 32, "random_state": 0, **options})
+    return CNNFeatureExtractor(
+        **{"backbone": "small_cnn", "weights": None, "image_size": 32, "random_state": 0, **options}
+    )
 
 
 def test_features_are_float32_rows_of_finite_numbers_that_differ(pictures: Array) -> None:
@@ -192,7 +194,7 @@ def test_wrong_parameters_are_refused_in_fit(options: dict[str, Any], message: s
 
 @pytest.mark.parametrize("image_shape", [(), (32,), (32, 32, 3, 1), (32, -32, 3), (32, 32, 2), (0, 32, 3), ("a", 2)])
 def test_a_wrong_image_shape_is_refused(image_shape: Any, pictures: Array) -> None:
-    with pytest.raises(ValueError, match="image_shape|1 or 3 channels"):
+    with pytest.raises(ValueError, match=r"image_shape|1 or 3 channels"):
         quick(image_shape=image_shape).fit(pictures.reshape(6, -1))
 
 

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_a_damaged_row_is_never_given_back(column: str, folder: Path) -> None:
     rows = make_rows(3)
     FeatureStore(folder).write(rows)
     wrong: dict[str, Any] = {"value": np.ones(8, dtype=np.float32).tobytes(), "checksum": 0, "key": key_of(77)}
-    with database_of(folder) as database:
+    with closing(database_of(folder)) as database:
         database.execute(f"UPDATE features SET {column} = ? WHERE key = ?", (wrong[column], key_of(2)))
     opened = FeatureStore(folder)
     assert_rows_equal(opened.read([*rows, key_of(77)]), make_rows(2))
@@ -121,7 +122,7 @@ def test_store_stays_bounded(batch: int, folder: Path) -> None:
     opened = FeatureStore(folder, max_bytes=max_bytes)
     for start in range(0, 200, batch):
         opened.write(make_rows(batch, size=500, start=start))
-        with database_of(folder) as database:
+        with closing(database_of(folder)) as database:
             assert store._used_bytes(database) <= max_bytes
     assert opened.info().n_rows >= 20
 
@@ -142,7 +143,7 @@ def test_store_lets_the_least_recently_used_go_first(folder: Path, monkeypatch: 
     read_again = [key_of(number) for number in range(5)]
     FeatureStore(folder).read(read_again)
     now += 10
-    with database_of(folder) as database:
+    with closing(database_of(folder)) as database:
         used = store._used_bytes(database)
     FeatureStore(folder, max_bytes=used - 10_000).write(make_rows(1, size=500, start=40))
     left = FeatureStore(folder).read([key_of(number) for number in range(41)])
@@ -154,7 +155,7 @@ def test_store_lets_the_least_recently_used_go_first(folder: Path, monkeypatch: 
 
 def test_reading_writes_nothing_within_the_hour(folder: Path) -> None:
     FeatureStore(folder).write(make_rows(5))
-    with database_of(folder) as database:
+    with closing(database_of(folder)) as database:
         before = database.execute("PRAGMA data_version").fetchone()
         FeatureStore(folder).read(make_rows(5))
         assert database.execute("PRAGMA data_version").fetchone() == before
@@ -163,7 +164,7 @@ def test_reading_writes_nothing_within_the_hour(folder: Path) -> None:
 def break_file(folder: Path, how: str) -> None:
     FeatureStore(folder).write(make_rows(200))
     path = folder / store._FILE
-    with database_of(folder) as database:
+    with closing(database_of(folder)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = path.read_bytes()
     if how == "text":
@@ -203,7 +204,9 @@ def test_clear_mends_a_damaged_store(how: str, cache_folder: Path, pictures: Arr
 
 def test_a_folder_that_cannot_be_made_costs_one_warning(tmp_path: Path, pictures: Array) -> None:
     (tmp_path / "file").touch()
-    extractor = CNNFeatureExtractor("small_cnn", weights=None, image_size=32, random_state=0, cache=tmp_path / "file" / "x")
+    extractor = CNNFeatureExtractor(
+        "small_cnn", weights=None, image_size=32, random_state=0, cache=tmp_path / "file" / "x"
+    )
     extractor.fit(pictures)
     with pytest.warns(FeatureStoreWarning, match="SKDEEP_CACHE_DIR or cache=") as caught:
         found = extractor.transform(pictures)
@@ -254,7 +257,7 @@ def test_claims_expire(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert next(FeatureStore(folder).claims(keys, 3)) == keys
     now = time.time()
     monkeypatch.setattr(store.time, "time", lambda: now + store._CLAIM_SECONDS - 1)
-    with database_of(folder) as database:
+    with closing(database_of(folder)) as database:
         assert store._claim(database, keys, 3) == ([], keys)  # and renews what is its own
         database.execute("UPDATE claims SET expires = ?", (now,))
         assert store._claim(database, keys, 3) == (keys, [])
@@ -267,7 +270,7 @@ def test_the_claim_of_a_dead_process_is_free(folder: Path) -> None:
     keys = list(make_rows(3))
     claims = [(keys[0], process.pid, time.time() + 100), (keys[1], os.getppid(), time.time() + 100)]
     FeatureStore(folder).write(make_rows(1, start=9))
-    with database_of(folder) as database:
+    with closing(database_of(folder)) as database:
         database.executemany("INSERT INTO claims VALUES (?, ?, ?)", claims)
         assert store._claim(database, keys, 3) == ([keys[0], keys[2]], [keys[1]])
 
@@ -295,6 +298,19 @@ def test_many_may_open_a_new_store_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(write, range(8)))
         assert len(FeatureStore(folder).read(make_rows(8))) == 8
+
+
+def test_store_waits_while_another_connection_hinders_its_set_up(folder: Path) -> None:
+    folder.mkdir()
+    with ThreadPoolExecutor(1) as pool, closing(database_of(folder)) as database:
+        database.execute("CREATE TABLE other (number)")
+        database.execute("BEGIN IMMEDIATE")  # SQLite refuses at once to turn to WAL mode beside a writer
+        written = pool.submit(FeatureStore(folder).write, make_rows(3))
+        time.sleep(0.2)
+        assert not written.done()
+        database.execute("COMMIT")
+        written.result(timeout=10)
+    assert len(FeatureStore(folder).read(make_rows(3))) == 3
 
 
 def test_two_processes_compute_disjoint_rows_and_each_once(folder: Path) -> None:
@@ -464,18 +480,22 @@ def test_stored_and_computed_features_are_equal(tmp_path: Path, pictures: Array)
     store._shared_store.cache_clear()  # as in another process
     np.testing.assert_array_equal(extractor.transform(pictures), computed)
     np.testing.assert_array_equal(extractor.set_params(cache=False).transform(pictures), computed)
-    np.testing.assert_array_equal(extractor.set_params(cache=tmp_path / "other").transform(pictures[::-1]), computed[::-1])
+    np.testing.assert_array_equal(
+        extractor.set_params(cache=tmp_path / "other").transform(pictures[::-1]), computed[::-1]
+    )
 
 
-def test_a_broken_image_leaves_what_was_computed_and_no_claim(tmp_path: Path, paths: list[str], cache_folder: Path) -> None:
+def test_a_broken_image_leaves_what_was_computed_and_no_claim(
+    tmp_path: Path, paths: list[str], cache_folder: Path
+) -> None:
     broken = Path(paths[4])
     whole = broken.read_bytes()
     broken.write_bytes(whole[:-300])
     extractor = CNNFeatureExtractor(**BASE, batch_size=2).fit(paths)
-    with pytest.raises(ImageError, match="4.png"):
+    with pytest.raises(ImageError, match=r"4\.png"):
         extractor.transform(paths)
     assert features.info().n_computed == 4
-    with database_of(cache_folder) as database:
+    with closing(database_of(cache_folder)) as database:
         assert database.execute("SELECT count(*) FROM claims").fetchone() == (0,)
     broken.write_bytes(whole)
     assert extractor.transform(paths).shape == (6, 64)
@@ -500,7 +520,7 @@ def test_a_failing_network_releases_its_claims_and_ends_its_thread(pictures: Arr
     extractor = CNNFeatureExtractor(Failing(), image_size=8, fingerprint="failing", batch_size=1).fit(pictures)
     with pytest.raises(RuntimeError, match="out of memory"):
         extractor.transform(pictures)
-    with database_of(cache_folder) as database:
+    with closing(database_of(cache_folder)) as database:
         assert database.execute("SELECT count(*) FROM claims").fetchone() == (0,)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("skdeep-images")]
     assert extractor.transform(pictures).shape == (6, 192)

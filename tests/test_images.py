@@ -119,7 +119,9 @@ def test_flat_rows_give_the_same_pixels_in_every_form(form: str, pictures: Array
 
 def test_flat_rows_have_the_shape_that_image_shape_says() -> None:
     rng = np.random.default_rng(0)
-    last, first, grey = (rng.integers(256, size=(2, *shape), dtype=np.uint8) for shape in [(4, 5, 3), (3, 4, 5), (4, 5)])
+    last, first, grey = (
+        rng.integers(256, size=(2, *shape), dtype=np.uint8) for shape in [(4, 5, 3), (3, 4, 5), (4, 5)]
+    )
     np.testing.assert_array_equal(pixels_of(last.reshape(2, -1), image_shape=(4, 5, 3)), last)
     np.testing.assert_array_equal(pixels_of(first.reshape(2, -1), image_shape=(3, 4, 5)), np.moveaxis(first, 1, -1))
     expected = np.repeat(grey[..., None], 3, axis=-1)

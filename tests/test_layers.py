@@ -22,7 +22,7 @@ BACKBONES = {"backbones"} | IMAGES
 DEEP = {"features", "training"}
 # Each package, and what of skdeep it may import beside itself and the ground.
 ALLOWED = {
-    **dict.fromkeys(GROUND, set()),
+    **{name: set() for name in GROUND},
     **dict.fromkeys(SCALARS, SCALARS),
     "images": set(),
     "backbones": IMAGES,
@@ -31,7 +31,9 @@ ALLOWED = {
     "_base": BACKBONES | DEEP,
     **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base"}),
     # what stands on all of them
-    **dict.fromkeys({"inspection", "study"}, BACKBONES | DEEP | ESTIMATORS | SCALARS | {"_base", "inspection", "study"}),
+    **dict.fromkeys(
+        {"inspection", "study"}, BACKBONES | DEEP | ESTIMATORS | SCALARS | {"_base", "inspection", "study"}
+    ),
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
@@ -75,7 +77,9 @@ def test_only_training_imports_skorch() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in FILES if package_of(path) in GROUND | SCALARS], ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    [path for path in FILES if package_of(path) in GROUND | SCALARS],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_what_needs_no_torch_imports_none_at_module_level(path: Path) -> None:
     assert not {"torch", "torchvision", "skorch"} & {top(name) for name in imported(path, at_module_level=True)}

@@ -26,7 +26,9 @@ Array = NDArray[Any]
 
 
 def quick(**options: Any) -> TabularClassifier:
-    return TabularClassifier(**{"hidden_layer_sizes": (16,), "max_epochs": 15, "lr": 0.01, "random_state": 0, **options})
+    return TabularClassifier(
+        **{"hidden_layer_sizes": (16,), "max_epochs": 15, "lr": 0.01, "random_state": 0, **options}
+    )
 
 
 def make_problem(n_labels: int = 3, n_samples: int = 120) -> tuple[Array, Array]:
@@ -187,7 +189,9 @@ def test_rows_of_weight_zero_count_as_absent() -> None:
     kept = np.arange(len(X)) % 3 > 0
     options = {"batch_size": 200, "max_epochs": 10}
     weighted = quick(**options).fit(X, Y, kept.astype(float))
-    np.testing.assert_allclose(weighted.predict_proba(X), quick(**options).fit(X[kept], Y[kept]).predict_proba(X), rtol=1e-3)
+    np.testing.assert_allclose(
+        weighted.predict_proba(X), quick(**options).fit(X[kept], Y[kept]).predict_proba(X), rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("weights", [np.zeros(120), np.full(120, -1.0), np.ones(3), np.full(120, np.nan)])

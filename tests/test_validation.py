@@ -31,7 +31,7 @@ def test_one_column_is_binary_or_multiclass(y: Any, kind: str, classes: list[Any
     targets = check_targets(X, y)
     assert targets.kind == kind
     assert targets.classes.tolist() == classes
-    assert targets.values.tolist() == values
+    assert targets.values.tolist() == values  # noqa: PD011
     assert targets.label_names is None
 
 
@@ -51,7 +51,7 @@ INDICATORS = {
 def test_indicators_of_every_form_are_the_same_targets(form: str) -> None:
     targets = check_targets(X, INDICATORS[form])
     assert targets.kind == "multilabel"
-    assert targets.values.dtype == np.uint8
+    assert targets.values.dtype == np.uint8  # noqa: PD011
     np.testing.assert_array_equal(targets.values, Y)
     np.testing.assert_array_equal(targets.classes, [[0, 1]] * 3)
     assert targets.label_names is not None
