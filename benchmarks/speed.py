@@ -30,6 +30,7 @@ from benchmarks._records import Record, default_output, environment, open_output
 from skdeep import CNNFeatureExtractor
 from skdeep.backbones import build_backbone, resolve_backbone
 from skdeep.datasets import load_mulan, load_planet, make_aerial_scenes
+from skdeep.images import as_images, load_batches
 from skdeep.multilabel import MLkNN
 
 Timed = Callable[[], float]  # does the work once and gives its seconds
@@ -81,10 +82,9 @@ def compare_extraction(
         batch_size = 16
         described = resolve_backbone(backbone, weights=None, image_size=image_size, seed=0)
         network = build_backbone(described, "cpu")
-        batches = [
-            torch.rand(len(paths[start : start + batch_size]), 3, image_size, image_size)
-            for start in range(0, len(paths), batch_size)
-        ]
+        rows = [range(start, min(start + batch_size, len(paths))) for start in range(0, len(paths), batch_size)]
+        loaded = load_batches(as_images(paths), rows, described.geometry)
+        batches = [described.normalise(pixels) for _, pixels in loaded]
         extractor = CNNFeatureExtractor(
             backbone, weights=None, image_size=image_size, batch_size=batch_size, cache=False, random_state=0
         ).fit(paths)

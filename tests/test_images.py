@@ -253,8 +253,8 @@ def test_values_outside_the_pixel_range_are_refused(X: Any, pixel_range: Any, me
         (np.zeros((2, 4, 4, 5)), {}, r"1 or 3 channels .* got images of shape \(4, 4, 5\)"),
         (np.zeros((2, 11)), {"image_shape": (2, 2, 3)}, r"image_shape=\(2, 2, 3\) need at least 12 numbers"),
         (np.full((2, 12), "a", dtype=object), {"image_shape": (2, 2, 3)}, "need at least 12 numbers.*dtype object"),
-        ([np.zeros((2, 2)), "a.jpg"], {}, "must be a path, a PIL image or an array"),
-        ([{}, {}], {}, "must be a path, a PIL image or an array"),
+        ([np.zeros((2, 2)), "a.jpg"], {}, "PIL images and arrays of 2 or 3 axes"),
+        ([{}, {}], {}, "PIL images and arrays of 2 or 3 axes"),
     ],
 )
 def test_x_that_holds_no_images_is_refused(X: Any, options: Any, message: str) -> None:

@@ -365,3 +365,43 @@ def test_rows_are_drawn_once_an_epoch() -> None:
         verbose=0,
     )
     assert rows.n_drawn == 7
+
+
+class NormalisedTwice(nn.Module):
+    """A first layer that moves while the batch normalisation behind it learns, and dropout between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.drop, self.norm, self.last = (
+            nn.Linear(4, 6),
+            nn.Dropout(0.5),
+            nn.BatchNorm1d(6),
+            nn.Linear(6, 2),
+        )
+
+    def forward(self, table: torch.Tensor) -> torch.Tensor:
+        return self.last(self.norm(self.drop(self.first(table))))
+
+
+def test_batch_norm_ends_with_the_statistics_of_the_trained_network() -> None:
+    X = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    module = NormalisedTwice()
+    fit_net(
+        module,
+        TableRows(X),
+        (X[:, :2] > 0).astype(np.uint8),
+        criterion=CRITERIA["bce"](),
+        sample_weight=np.ones(len(X)),
+        lr=0.1,
+        weight_decay=0.0,
+        max_epochs=3,
+        batch_size=16,
+        device="cpu",
+        seed=0,
+        verbose=0,
+    )
+    with torch.no_grad():
+        inputs = module.first(torch.from_numpy(X))
+    torch.testing.assert_close(module.norm.running_mean, inputs.mean(dim=0))
+    assert module.norm.momentum == 0.1
+    assert not module.training

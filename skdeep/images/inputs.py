@@ -294,7 +294,10 @@ def _item_array(item: Any) -> NDArray[Any]:
         item = item.detach().cpu().numpy()
     if isinstance(item, np.ndarray) and item.ndim in (2, 3) and item.dtype.kind in "buif":
         return _channels_last(item[None], (1, *item.shape))[0]
-    raise ImageError(f"An image must be a path, a PIL image or an array of 2 or 3 axes, got {type(item).__name__}.")
+    raise ImageError(
+        "X must hold paths only, or PIL images and arrays of 2 or 3 axes only, got one row that is a "
+        f"{type(item).__name__}{item.shape if isinstance(item, np.ndarray) else ''}."
+    )
 
 
 def _channels_last(X: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

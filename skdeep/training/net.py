@@ -137,6 +137,7 @@ def fit_net(
     )
     with seeded(seed, device):
         net.fit(dataset, None)
+        settle_batch_norm(net, dataset, seed)
     losses = net.history[:, "train_loss"]
     if not np.isfinite(losses).all():
         epoch = int(np.argmin(np.isfinite(losses))) + 1
@@ -144,6 +145,32 @@ def fit_net(
             f"The loss was {losses[epoch - 1]} in epoch {epoch} of {len(losses)}: try a smaller lr than {lr:g}."
         )
     return net
+
+
+def settle_batch_norm(net: WeightedNet, dataset: WeightedRows, seed: int) -> None:
+    """Give batch normalisation the statistics of the trained network over the training rows.
+
+    Those that are kept in training lag behind weights that still move; small data sets end before they catch up.
+
+    References
+    ----------
+    Wu and Johnson, "Rethinking 'Batch' in BatchNorm", arXiv:2105.07576, 2021, section 3.
+    """
+    layers = [layer for layer in net.module_.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    net.module_.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain average over batches
+        layer.train()
+    with torch.no_grad():
+        for arguments, _ in RowBatches(dataset, net.batch_size, seed):
+            net.infer(arguments)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    net.module_.eval()
 
 
 def net_outputs(net: WeightedNet, rows: Rows) -> NDArray[np.float64]:
