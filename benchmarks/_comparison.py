@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils import _safe_indexing
+from threadpoolctl import threadpool_limits
 
 from benchmarks._records import (
     LABEL_SCORES,
@@ -98,11 +99,11 @@ def compare(
     records = []
     with open_output(out) as file, _progress(console) as progress:
         task = progress.add_task("", total=len(models) * len(splits))
-        for model in models:
+        for row, model in enumerate(models):
             for fold, (train, test) in enumerate(splits):
                 progress.update(task, description=f"{model.name}, fold {fold + 1}")
                 result = _measure(model, X, Y, train, test, scoring=scoring, n_jobs=arguments.n_jobs)
-                names = {"model": model.name, "features": model.features, "weights": model.weights}
+                names = {"row": row, "model": model.name, "features": model.features, "weights": model.weights}
                 records.append({**common, **names, "fold": fold, **result})
                 write_record(file, records[-1])
                 progress.advance(task)
@@ -129,7 +130,8 @@ def _measure(model: Model, X: Any, Y: Any, train: Any, test: Any, *, scoring: st
         _safe_indexing(table, rows) for table, rows in ((X, train), (X, test), (Y, train), (Y, test))
     )
     start = time.perf_counter()
-    with warnings.catch_warnings():
+    # more threads than one cost small problems more in waiting than they give; torch's own are not touched
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         # a candidate that did not converge still has its place in the search
         warnings.simplefilter("ignore", ConvergenceWarning)
         # label powersets have many classes

@@ -78,23 +78,23 @@ def read_records(path: Path) -> list[Record]:
 
 
 def summarise(records: Iterable[Record], columns: dict[str, str]) -> pd.DataFrame:
-    """Mean ± deviation over folds: a row for each model, features and weights, in the order of the records.
+    """Mean ± deviation over folds: a line for each ``row`` of the records.
 
     Parameters
     ----------
     records : iterable of records
-        With ``model``, ``features``, ``weights`` and ``scores``.
+        With ``row``, ``model``, ``features``, ``weights`` and ``scores``.
     columns : dict of str to str
         Score -> heading.
     """
-    names = ["model", "features", "weights"]
+    names = ["row", "model", "features", "weights"]
     flat = pd.DataFrame([{**{name: record[name] for name in names}, **record["scores"]} for record in records])
-    groups = flat.groupby(names, sort=False)
-    table = pd.DataFrame(
-        {heading: list(_cells(groups[score].mean(), groups[score].std())) for score, heading in columns.items()}
-    )
-    keys = pd.DataFrame(list(groups.groups), columns=names)
-    return pd.concat([keys, table], axis="columns")
+    groups = flat.groupby(names)[list(columns)]
+    means, deviations = groups.mean(), groups.std()
+    table = means.index.to_frame(index=False).drop(columns="row")
+    for score, heading in columns.items():
+        table[heading] = list(_cells(means[score], deviations[score]))
+    return table
 
 
 def to_markdown(table: pd.DataFrame) -> str:

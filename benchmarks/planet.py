@@ -1,8 +1,9 @@
 """Deep and classical multi-label models on aerial images, each searched by GridSearchCV under the same folds.
 
-Without a folder the images are generated, and nothing is downloaded: the features are those of a random network, and of
-a small one that was trained on other scenes. With a folder in Kaggle's layout (``train_v2.csv`` and ``train-jpg/``),
-``--backbone`` and ``--weights`` say whose features; they may be given several times, in pairs.
+Without a folder the images are generated, and nothing is downloaded: the features are those of a random network, and
+of a small one that was trained on other scenes. With a folder in Kaggle's layout (``train_v2.csv`` and ``train-jpg/``)
+they are those of ``--backbone``, with ``--weights`` and with random ones; both options may be repeated, in pairs. A
+network that learns all layers is not searched, for it would take longer than all others together.
 
     python -m benchmarks.planet [FOLDER] [--backbone NAME --weights FILE]... [--image-size PX]
                                 [--smoke] [--n-jobs N] [--cv K] [--out FILE]
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,13 +63,13 @@ def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) ->
     ]
     trained = [(backbone, weights) for backbone, weights in sources if weights is not None]
     for backbone, weights in sources:
-        extractor = CNNFeatureExtractor(backbone, weights=weights, image_size=image_size, random_state=0)
+        extractor = _extractor(backbone, weights, image_size)
         shown = _shown(weights)
         rows.append(_relevance_row(_on_features(extractor, relevance), backbone, shown, regularisation))
         if weights is not None:
             rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
     if len(trained) > 1:
-        extractors = [CNNFeatureExtractor(name, weights=file, image_size=image_size) for name, file in trained]
+        extractors = [_extractor(*source, image_size) for source in trained]
         together = " + ".join(name for name, _ in trained)
         shown = " + ".join(_shown(file) for _, file in trained)
         rows.append(_relevance_row(_on_features(make_union(*extractors), relevance), together, shown, regularisation))
@@ -108,7 +110,9 @@ def _other_rows(
 
 def pretrain(path: Path, *, smoke: bool) -> Path:
     """Train the small network on scenes of their own, and keep what it learnt as a weights file."""
-    scenes = make_aerial_scenes(100 if smoke else N_PRETRAINING, image_size=SCENE_SIZE, random_state=1)
+    n_scenes = 100 if smoke else N_PRETRAINING
+    print(f"Training small_cnn on {n_scenes} other scenes, for features of a trained network ...")
+    scenes = make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=1)
     classifier = CNNClassifier(
         "small_cnn", weights=None, train="all", image_size=SCENE_SIZE, max_epochs=1 if smoke else 25, random_state=1
     )
@@ -126,23 +130,29 @@ def load(folder: str | None, scenes_folder: Path, *, smoke: bool) -> Bunch:
     return make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=0, folder=scenes_folder)
 
 
+def extract(sources: Sequence[Source], paths: Any, image_size: int | None) -> str:
+    """Compute every source's features once, so that no model's seconds hold them; say how long each took."""
+    taken = []
+    for backbone, weights in sources:
+        start = time.perf_counter()
+        _extractor(backbone, weights, image_size).fit_transform(paths)
+        taken.append(f"{backbone} ({_shown(weights)}) {time.perf_counter() - start:.1f} s")
+    return f"features computed before: {', '.join(taken)}"
+
+
 def main(argv: Sequence[str] | None = None) -> list[Record]:
     """Run the benchmark."""
     arguments = _parse(argv)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ.setdefault("SKDEEP_CACHE_DIR", str(Path(scratch) / "features"))
         data = load(arguments.folder, Path(scratch) / "scenes", smoke=arguments.smoke)
+        sources: list[Source] = [(backbone, None) for backbone in dict.fromkeys(arguments.backbone)]
+        sources += zip(arguments.backbone, arguments.weights, strict=True)
         if arguments.folder is None:
-            print(f"Training small_cnn on {N_PRETRAINING} other scenes, for features of a trained network ...")
             trained = pretrain(Path(scratch) / "small_cnn-other-scenes.pth", smoke=arguments.smoke)
-            sources: list[Source] = [("squeezenet1_1", None), ("small_cnn", None), ("small_cnn", str(trained))]
-            image_size: int | None = SCENE_SIZE
-            name = f"{len(data.data)} generated scenes of {SCENE_SIZE} px"
-        else:
-            sources = [(backbone, None) for backbone in dict.fromkeys(arguments.backbone)]
-            sources += list(zip(arguments.backbone, arguments.weights, strict=True))
-            image_size = 32 if arguments.smoke else arguments.image_size
-            name = f"{len(data.data)} Planet chips"
+            sources = [("squeezenet1_1", None), ("small_cnn", None), ("small_cnn", str(trained)), *sources]
+        image_size = 32 if arguments.smoke else arguments.image_size
+        kind = f"generated scenes of {SCENE_SIZE} px" if arguments.folder is None else "Planet chips"
         return compare(
             "planet",
             models(sources, image_size=image_size, smoke=arguments.smoke),
@@ -150,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
             data.target,
             k_folds(len(data.data), arguments.cv or (2 if arguments.smoke else 5)),
             scoring="f2_at_threshold",
-            data=name,
+            data=f"{len(data.data)} {kind}; {extract(sources, data.data, image_size)}",
             arguments=arguments,
         )
 
@@ -158,23 +168,30 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.planet", description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", metavar="FOLDER", help="train_v2.csv and train-jpg/ (default: generated)")
-    parser.add_argument("--backbone", action="append", metavar="NAME", help="network (default: resnet34); repeatable")
+    parser.add_argument(
+        "--backbone", action="append", metavar="NAME", help="a network; repeatable (default with a FOLDER: resnet34)"
+    )
     parser.add_argument(
         "--weights",
         action="append",
         metavar="NAME_OR_FILE",
         help="its weights: torchvision's name or a file (default: DEFAULT, which is downloaded); one for each backbone",
     )
-    parser.add_argument("--image-size", type=int, default=224, metavar="PX", help="side of the images (default: 224)")
+    parser.add_argument(
+        "--image-size", type=int, metavar="PX", help=f"side of the images (default: 224, or {SCENE_SIZE} for scenes)"
+    )
     add_options(parser)
     arguments = parser.parse_args(argv)
-    if arguments.folder is None and (arguments.backbone or arguments.weights):
-        parser.error("--backbone and --weights need a FOLDER; generated scenes bring their own networks")
-    arguments.backbone = arguments.backbone or ["resnet34"]
+    arguments.backbone = arguments.backbone or ([] if arguments.folder is None else ["resnet34"])
     arguments.weights = arguments.weights or ["DEFAULT"] * len(arguments.backbone)
+    arguments.image_size = arguments.image_size or (SCENE_SIZE if arguments.folder is None else 224)
     if len(arguments.weights) != len(arguments.backbone):
         parser.error(f"{len(arguments.backbone)} backbones need as many weights, got {len(arguments.weights)}")
     return arguments
+
+
+def _extractor(backbone: str, weights: str | None, image_size: int | None) -> CNNFeatureExtractor:
+    return CNNFeatureExtractor(backbone, weights=weights, image_size=image_size, random_state=0)
 
 
 def _shown(weights: str | None) -> str:

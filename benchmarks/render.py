@@ -73,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = README.read_text(encoding="utf-8")
     rendered = render(text)
     if arguments.check:
+        if text != rendered:
+            print(f"{README.name} is out of date: run python -m benchmarks.render")
         return int(text != rendered)
     README.write_text(rendered, encoding="utf-8")
     return 0

@@ -112,7 +112,7 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
     }
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Logits.
+        """Logits; after ``criterion="bp_mll"``, the distances of the outputs to the row's threshold.
 
         Parameters
         ----------
@@ -171,9 +171,12 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         positions = (decision > 0).astype(np.int64) if self._kind == "binary" else decision.argmax(axis=1)
         return self.classes_[positions]
 
-    def _check_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Targets, NDArray[np.float64]]:
-        """Check targets and weights, and set what they say of the estimator."""
+    def _check_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None
+    ) -> tuple[Targets, nn.Module, NDArray[np.float64]]:
+        """Check targets, criterion and weights, and set what they say of the estimator."""
         targets = check_targets(X, y)
+        criterion = make_criterion(self.criterion, targets.kind, targets.n_outputs)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weights.sum() > 0:
             raise ValueError("sample_weight must hold at least one positive weight.")
@@ -183,16 +186,16 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
             self.label_names_ = targets.label_names
         elif hasattr(self, "label_names_"):
             del self.label_names_
-        return targets, weights
+        return targets, criterion, weights
 
-    def _fit_rows(self, rows: Rows, targets: Targets, weights: NDArray[np.float64], seed: int) -> Self:
+    def _fit_rows(
+        self, rows: Rows, targets: Targets, criterion: nn.Module, weights: NDArray[np.float64], seed: int
+    ) -> Self:
         """Make the module and train it on rows."""
-        n_outputs = 1 if targets.kind == "binary" else len(targets.classes)
-        criterion = make_criterion(self.criterion, targets.kind, n_outputs)
         values = targets.values.reshape(-1, 1) if targets.kind == "binary" else targets.values
         device = resolve_device(self.device)
         with seeded(seed, device):
-            module = self._module(n_outputs)
+            module = self._module(targets.n_outputs)
         self.net_ = fit_net(
             module,
             rows,
@@ -209,7 +212,7 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         )
         self.threshold_ = None
         if isinstance(criterion, CRITERIA["bp_mll"]):
-            self.threshold_ = RankingThreshold(np.tanh(net_outputs(self.net_, rows)), targets.values)
+            self.threshold_ = RankingThreshold(np.tanh(net_outputs(self.net_, rows)), targets.values, weights)
         return self
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -164,13 +165,13 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         """
         self._validate_params()
         images = as_images(X, image_shape=self.image_shape, pixel_range=self.pixel_range)  # type: ignore[arg-type]
-        targets, weights = self._check_fit(X, y, sample_weight)
+        targets, criterion, weights = self._check_fit(X, y, sample_weight)
         if len(images) < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample.")
         seed = draw_seed(self.random_state)
         self._settle(images, seed)
         self._trains_head_only = self.train == "head"
-        return self._fit_rows(self._image_rows(images), targets, weights, seed)
+        return self._fit_rows(self._image_rows(images), targets, criterion, weights, seed)
 
     def _rows(self, X: Any) -> Rows:
         return self._image_rows(as_images(X, like=self.format_))
@@ -187,7 +188,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         head = _Head(n_inputs, n_outputs, self.dropout)
         if self._trains_head_only:
             return head
-        return _ImageNetwork(self.backbone_, copy.deepcopy(build_backbone(self.backbone_, device)), head)
+        # the module of the user's own travels once, as what is trained
+        description = dataclasses.replace(self.backbone_, module=None)
+        return _ImageNetwork(description, copy.deepcopy(build_backbone(self.backbone_, device)), head)
 
 
 class _Head(nn.Module):

@@ -143,8 +143,8 @@ class TabularClassifier(DeepClassifier):
         if wrong:
             raise ValueError(f"hidden_layer_sizes must hold positive integers, got {self.hidden_layer_sizes!r}.")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
-        targets, weights = self._check_fit(X, y, sample_weight)
-        return self._fit_rows(TableRows(X), targets, weights, draw_seed(self.random_state))
+        targets, criterion, weights = self._check_fit(X, y, sample_weight)
+        return self._fit_rows(TableRows(X), targets, criterion, weights, draw_seed(self.random_state))
 
     def _rows(self, X: Any) -> TableRows:
         return TableRows(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False))

@@ -36,6 +36,11 @@ class Targets:
     classes: NDArray[Any]
     label_names: NDArray[np.object_] | None = None
 
+    @property
+    def n_outputs(self) -> int:
+        """Decisions that a model of these targets makes: one for two classes, else one a class or label."""
+        return 1 if self.kind == "binary" else len(self.classes)
+
 
 def check_targets(X: Any, y: Any) -> Targets:
     """Encode ``y`` by its type: binary, multiclass or multilabel.
@@ -126,4 +131,7 @@ def _is_multilabel(y: Any) -> bool:
     if sparse.issparse(y):
         return True
     array = np.asarray(y)
-    return array.ndim == 2 and array.shape[1] > 1
+    if array.ndim != 2:
+        return False
+    # one column of an array may be one target, as scikit-learn takes it; a DataFrame of numbers has labels
+    return array.shape[1] > 1 or (hasattr(y, "columns") and array.dtype.kind in "buif")

@@ -74,7 +74,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_unknown_published_weights_are_answered_with_the_known() -> None:
     with pytest.raises(WeightsError, match=r"'squeezenet1_1' has no published weights 'V9'.*IMAGENET1K_V1"):
         resolve(weights="V9")
-    with pytest.raises(WeightsError, match="'small_cnn' has no published weights, got weights='DEFAULT'"):
+    with pytest.raises(WeightsError, match="'small_cnn' has no published weights 'DEFAULT'"):
         resolve("small_cnn", weights="DEFAULT")
 
 
@@ -368,3 +368,8 @@ def test_real_weights_fit_their_network_and_no_other(data_folder: Path) -> None:
     assert activations(resolve("mobilenet_v2", weights=folder / "mobilenet_v2-keras-int8.pth")).shape == (2, 1280)
     with pytest.raises(WeightsError, match=r"does not fit 'mobilenet_v2': \d+ of \d+ tensors are missing"):
         resolve("mobilenet_v2", weights=squeezenet)
+
+
+def test_a_size_that_a_network_cannot_take_is_refused_in_fit() -> None:
+    with pytest.raises(ValueError, match="'vit_b_32' cannot take pictures of image_size=64"):
+        resolve("vit_b_32", image_size=64)

@@ -37,10 +37,10 @@ def test_planet_smoke_run_compares_all_models_on_the_same_folds(tmp_path, capsys
     assert "small_cnn-other-scenes.pth" in capsys.readouterr().out
 
 
-def test_planet_refuses_weights_without_a_folder(capsys):
+def test_planet_refuses_backbones_and_weights_that_do_not_pair(capsys):
     with pytest.raises(SystemExit):
-        planet.main(["--weights", "DEFAULT"])
-    assert "need a FOLDER" in capsys.readouterr().err
+        planet.main(["--backbone", "resnet18", "--backbone", "resnet34", "--weights", "DEFAULT"])
+    assert "2 backbones need as many weights, got 1" in capsys.readouterr().err
 
 
 def test_yeast_smoke_run_on_two_files_is_the_official_split(tmp_path, capsys):
@@ -72,11 +72,12 @@ def test_speed_runs_interleaved_pairs_and_gives_an_interval(tmp_path):
 
 
 def test_summary_gives_mean_and_deviation_over_folds():
-    names = {"model": "a", "features": "b", "weights": "c"}
+    names = {"row": 0, "model": "a", "features": "b", "weights": "c"}
     records = [{**names, "scores": {"hamming_loss": value}} for value in (0.1, 0.2, 0.3)]
+    records.append({**names, "row": 1, "scores": {"hamming_loss": 0.5}})
     table = summarise(records, {"hamming_loss": "Hamming ↓"})
-    assert table["Hamming ↓"].tolist() == [".200 ±.100"]
-    assert to_markdown(table).splitlines()[-1] == "| a | b | c | .200 ±.100 |"
+    assert table["Hamming ↓"].tolist() == [".200 ±.100", ".500"]
+    assert to_markdown(table).splitlines()[2] == "| a | b | c | .200 ±.100 |"
 
 
 def test_readme_tables_say_what_the_records_say():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -319,3 +320,11 @@ def test_head_equals_the_extractor_and_a_linear_model_in_what_can_be_learnt() ->
     linear = BinaryRelevance(LogisticRegression(C=100)).fit(extracted[:48], Y[:48]).predict(extracted[48:])
     head = colours(max_epochs=40).fit(X[:48], Y[:48]).predict(X[48:])
     np.testing.assert_array_equal(head, linear)
+
+
+def test_a_criterion_that_does_not_suit_is_refused_before_any_image_is_read(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_text("no image")
+    classifier = CNNClassifier("small_cnn", weights=None, criterion="bp_mll")
+    with pytest.raises(ValueError, match="does not suit binary"):
+        classifier.fit([str(broken)] * 4, [0, 1, 0, 1])

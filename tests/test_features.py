@@ -29,7 +29,7 @@ from torch import nn
 from skdeep import CNNFeatureExtractor, features
 from skdeep.backbones import resolve_backbone
 from skdeep.exceptions import FeatureStoreWarning, ImageError
-from skdeep.features import FeatureStore, extract_features, open_store, store
+from skdeep.features import FeatureStore, extract, extract_features, open_store, store
 from skdeep.images import as_images
 from skdeep.multilabel import BinaryRelevance
 
@@ -268,10 +268,12 @@ def test_the_claim_of_a_dead_process_is_free(folder: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     keys = list(make_rows(3))
-    claims = [(keys[0], process.pid, time.time() + 100), (keys[1], os.getppid(), time.time() + 100)]
+    later = time.time() + 100
+    claims = [(keys[0], "dead", process.pid, later), (keys[1], "alive", os.getppid(), later)]
+    claims.append((keys[2], "an earlier process of this very pid", os.getpid(), later))
     FeatureStore(folder).write(make_rows(1, start=9))
     with closing(database_of(folder)) as database:
-        database.executemany("INSERT INTO claims VALUES (?, ?, ?)", claims)
+        database.executemany("INSERT INTO claims VALUES (?, ?, ?, ?)", claims)
         assert store._claim(database, keys, 3) == ([keys[0], keys[2]], [keys[1]])
 
 
@@ -534,7 +536,7 @@ def test_rows_that_vanish_are_computed_again(pictures: Array, monkeypatch: pytes
     tiny = FeatureStore(folder, max_bytes=1)
     monkeypatch.setattr(tiny, "_memory", store._MemoryLayer(0))
 
-    def another_was_faster(keys: Any, size: int) -> Iterator[list[bytes]]:
+    def another_was_faster(keys: Any, size: int, stop: Any) -> Iterator[list[bytes]]:
         monkeypatch.undo()
         yield from ()
 
@@ -555,3 +557,39 @@ def test_nothing_warns_in_ordinary_use(pictures: Array) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         CNNFeatureExtractor(**BASE).fit_transform(pictures)
+
+
+class OutOfMemory(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("out of memory")
+
+
+def test_an_error_does_not_wait_for_what_others_claimed(pictures: Array, folder: Path) -> None:
+    images = as_images(pictures)
+    backbone = resolve_backbone(OutOfMemory(), weights=None, image_size=32, seed=0, fingerprint="failing")
+    opened, another = FeatureStore(folder), FeatureStore(folder)
+    keys = extract._keys(images, backbone, "cpu")
+    claimed = next(another.claims(keys[3:], 3))
+    with ThreadPoolExecutor(1) as pool:
+        failing = pool.submit(extract_features, images, backbone, store=opened, batch_size=3, device="cpu")
+        with pytest.raises(RuntimeError, match="out of memory"):
+            failing.result(timeout=20)
+    assert claimed == keys[3:]
+    assert next(another.claims(keys[:3], 3)) == keys[:3]
+
+
+def test_features_are_float32_even_within_autocast(pictures: Array) -> None:
+    images = as_images(pictures)
+    backbone = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
+    options = {"store": None, "batch_size": 6, "device": "cpu"}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = extract_features(images, backbone, **options)
+    np.testing.assert_array_equal(within, extract_features(images, backbone, **options))
+
+
+def test_a_store_that_is_switched_off_is_neither_told_of_nor_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    for call in (features.info, features.clear):
+        with pytest.raises(ValueError, match="switched off"):
+            call(False)
+    monkeypatch.setenv("SKDEEP_CACHE_DIR", "")
+    assert open_store(True) is None

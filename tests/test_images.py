@@ -479,3 +479,30 @@ def test_planet_chips_are_cmyk_files_that_become_rgb(data_folder: Path) -> None:
     pixels = pixels_of(chips)
     assert pixels.shape == (3, 256, 256, 3)
     assert 20 < pixels.mean() < 200
+
+
+def test_side_features_in_another_order_are_refused(paths: list[str]) -> None:
+    frame = pd.DataFrame({"image": paths, "age": 1.0, "area": 2.0})
+    fitted = as_images(frame).format
+    as_images(frame, like=fitted)
+    with pytest.raises(ImageError, match="feature names should match"):
+        as_images(frame[["image", "area", "age"]], like=fitted)
+
+
+def test_fractions_are_refused_where_white_was_settled_as_255(pictures: Array) -> None:
+    fitted = as_images(pictures).format
+    with pytest.raises(ImageError, match="fractions from 0 to 1"):
+        as_images(pictures / 255, like=fitted)
+
+
+def test_read_only_channels_first_images_are_fine(pictures: Array) -> None:
+    channels_first = np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
+    channels_first.flags.writeable = False
+    assert torch.equal(as_images(channels_first).pixels(0), as_images(pictures).pixels(0))
+
+
+def test_a_file_that_vanishes_is_named(paths: list[str]) -> None:
+    images = as_images(paths)
+    Path(paths[1]).unlink()
+    with pytest.raises(ImageError, match=r"1\.png"):
+        images.digest(1)

@@ -304,3 +304,17 @@ def test_yeast_results_are_those_of_the_field(meta: Any, hamming: float, subset:
     predicted = meta(base).fit(train.data, train.target).predict(test.data)
     assert hamming_loss(test.target, predicted) == pytest.approx(hamming, abs=0.001)
     assert accuracy_score(test.target, predicted) == pytest.approx(subset, abs=0.001)
+
+
+def test_chain_does_not_count_the_features_of_a_constant_link():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    Y = np.column_stack([np.zeros(30, dtype=int), X[:, :2] > 0])
+    assert not hasattr(ClassifierChain(LogisticRegression()).fit(X, Y), "n_features_in_")
+    assert ClassifierChain(LogisticRegression(), order=[1, 0, 2]).fit(X, Y).n_features_in_ == 4
+
+
+@pytest.mark.parametrize("dtype", [object, str])
+def test_append_labels_takes_a_column_of_paths_as_images(dtype):
+    frame = append_labels(np.array([["a.png"], ["b.png"]], dtype=dtype), np.array([[1], [0]], dtype=np.uint8), ["y0"])
+    assert frame["image"].tolist() == ["a.png", "b.png"]
+    assert frame["y0"].tolist() == [1, 0]

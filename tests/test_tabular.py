@@ -274,3 +274,11 @@ def test_bp_mll_ranks_yeast_clearly_better_than_a_constant(data_folder: Path) ->
     assert loss < 0.185
     assert loss < constant - 0.02
     assert (clf.predict(X_test) != Y_test).mean() < 0.23
+
+
+def test_a_frame_with_one_column_of_labels_is_multilabel() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    Y = pd.DataFrame({"positive": (X[:, 0] > 0).astype(int)})
+    classifier = TabularClassifier(max_epochs=2, random_state=0).fit(X, Y)
+    assert classifier.predict_proba(X).shape == (40, 1)
+    assert classifier.label_names_.tolist() == ["positive"]

@@ -131,10 +131,11 @@ def test_best_thresholds_are_as_good_as_any_other(data: st.DataObject) -> None:
 def test_ranking_threshold_is_the_least_squares_fit_to_the_best_thresholds() -> None:
     logits, indicator = logits_and_indicator(60)
     outputs = np.tanh(logits)
-    threshold = RankingThreshold(outputs, indicator.astype(np.uint8))
+    weights = np.arange(60) % 3
+    threshold = RankingThreshold(outputs, indicator.astype(np.uint8), weights)
     residual = best_thresholds(outputs, indicator.astype(np.uint8)) - threshold(outputs)
-    np.testing.assert_allclose(outputs.T @ residual, 0, atol=1e-9)
-    assert residual.sum() == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(outputs.T @ (weights * residual), 0, atol=1e-9)
+    assert weights @ residual == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, sparse.csr_array])

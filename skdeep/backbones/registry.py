@@ -7,7 +7,7 @@ import difflib
 import functools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from skdeep.backbones.weights import (
     check_fit,
     file_digest,
     locate_published,
-    published_weights,
     read_state_dict,
     without_head,
 )
@@ -141,7 +140,7 @@ def resolve_backbone(
     n_features = head_width(_skeleton(backbone))
     if backbone in _OWN:
         return Backbone(backbone, source, n_features, _square(image_size or _OWN_SIZE))
-    entry = published_weights(backbone, source.name if source.source == "published" else "DEFAULT")
+    entry = _published(backbone)[source.name if source.source == "published" else "DEFAULT"]
     transforms = entry.transforms()
     geometry = Geometry(
         size=(transforms.crop_size[0], transforms.crop_size[0]),
@@ -150,6 +149,7 @@ def resolve_backbone(
     )
     if image_size is not None:
         geometry = _square(image_size, geometry.interpolation)
+        _check_size(backbone, image_size)
     return Backbone(backbone, source, n_features, geometry, tuple(transforms.mean), tuple(transforms.std))
 
 
@@ -159,7 +159,8 @@ def build_backbone(backbone: Backbone, device: str) -> nn.Module:
     The result is shared by all that ask for it: copy it before changing it.
     """
     if backbone.module is not None:
-        return backbone.module.to(device)
+        # a copy, so that what is pickled stays on the CPU
+        return backbone.module if device == "cpu" else copy.deepcopy(backbone.module).to(device)
     return _build_named(backbone, device)
 
 
@@ -177,14 +178,14 @@ def _build_named(backbone: Backbone, device: str) -> nn.Module:
     source = backbone.weights
     if source.source == "random":
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(source.digest))
+            torch.default_generator.manual_seed(int(source.digest))
             network = _construct(backbone.name, pretrained=False)
         return remove_head(network).to(device).eval()
     with torch.random.fork_rng(devices=[]):
         network = _construct(backbone.name, pretrained=True)
     path = source.name
     if source.source == "published":
-        path = str(locate_published(backbone.name, published_weights(backbone.name, source.name)))
+        path = str(locate_published(backbone.name, _published(backbone.name)[source.name]))
     if file_digest(path) != source.digest:
         raise WeightsError(f"The weights file {path!r} is not the one that was fitted: its content has changed.")
     head = head_name(network)
@@ -196,18 +197,27 @@ def _build_named(backbone: Backbone, device: str) -> nn.Module:
 
 def _resolve_weights(backbone: str, weights: str | os.PathLike[str] | None, seed: int) -> Weights:
     if weights is None:
-        return Weights("random", f"random_state={seed}", str(seed))
-    if Path(weights).is_file() or not isinstance(weights, str) or _looks_like_path(weights):
-        source, path = Weights("file", str(weights), file_digest(weights)), str(weights)
-    elif backbone in _OWN:
-        raise WeightsError(f"{backbone!r} has no published weights, got weights={weights!r}; pass a file or None.")
-    else:
-        entry = published_weights(backbone, weights)
+        return Weights("random", f"seed={seed}", str(seed))
+    published = _published(backbone)
+    if weights in published:
+        entry = published[str(weights)]
         path = str(locate_published(backbone, entry))
         source = Weights("published", entry.name, file_digest(path))
+    elif Path(weights).is_file() or not isinstance(weights, str) or _looks_like_path(weights):
+        source, path = Weights("file", str(weights), file_digest(weights)), str(weights)
+    else:
+        raise WeightsError(
+            f"{backbone!r} has no published weights {weights!r}, and no such file exists; published are "
+            f"{sorted(published)}. Pass one of them, a file, or None for random weights."
+        )
     skeleton = _skeleton(backbone)
     check_fit(backbone, skeleton.state_dict(), read_state_dict(path), head_name(skeleton), path)
     return source
+
+
+def _published(backbone: str) -> Mapping[str, Any]:
+    """Entries of torchvision for the published weights of a network, by name."""
+    return {} if backbone in _OWN else models.get_model_weights(backbone).__members__
 
 
 def _looks_like_path(weights: str) -> bool:
@@ -223,11 +233,20 @@ def _skeleton(name: str) -> nn.Module:
     """The whole network without memory for its weights: shapes only."""
     try:
         with torch.device("meta"):
-            return _construct(name, pretrained=True)
+            return _construct(name, pretrained=True).eval()
     except NotImplementedError:
         # the RegNets compute their widths with tensors, which must have values
         with torch.random.fork_rng(devices=[]):
-            return _construct(name, pretrained=True).to("meta")
+            return _construct(name, pretrained=True).to("meta").eval()
+
+
+@functools.cache
+def _check_size(name: str, side: int) -> None:
+    """Raise ``ValueError`` if a network cannot take pictures of this size; shapes only are computed."""
+    try:
+        _skeleton(name)(torch.zeros(1, 3, side, side, device="meta"))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ValueError(f"The backbone {name!r} cannot take pictures of image_size={side}: {error}") from error
 
 
 def _construct(name: str, *, pretrained: bool) -> nn.Module:

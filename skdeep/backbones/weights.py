@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import safetensors.torch
 import torch
-from torchvision import models
 
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
 
@@ -30,7 +29,7 @@ class Weights:
     ----------
     source : {"published", "file", "random", "own"}
     name : str
-        What a reader calls them: ``"IMAGENET1K_V1"``, a path, ``"random_state=0"``.
+        What a reader calls them: ``"IMAGENET1K_V1"``, a path, ``"seed=0"``.
     digest : str
         Equal for equal weights only.
     """
@@ -38,23 +37,6 @@ class Weights:
     source: Literal["published", "file", "random", "own"]
     name: str
     digest: str
-
-
-def published_weights(network: str, name: str) -> Any:
-    """Look up torchvision's entry for the published weights ``name`` of a network.
-
-    Raises
-    ------
-    WeightsError
-        If the network has no weights of that name.
-    """
-    entries = models.get_model_weights(network)
-    if name not in entries.__members__:
-        raise WeightsError(
-            f"{network!r} has no published weights {name!r}, and no such file exists; published are "
-            f"{sorted(entries.__members__)}."
-        )
-    return entries[name]
 
 
 def locate_published(network: str, entry: Any) -> Path:
@@ -136,7 +118,7 @@ def without_head(state: StateDict, head: str) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] != head}
 
 
-def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int, int]:
+def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int, int, int]:
     """What changes when a file does."""
     try:
         status = Path(path).stat()
@@ -144,7 +126,7 @@ def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int, int]:
         raise WeightsUnavailableError(f"The weights file {str(path)!r} cannot be read: {error}.") from error
     if not stat.S_ISREG(status.st_mode):
         raise WeightsUnavailableError(f"The weights file {str(path)!r} cannot be read: it is no file.")
-    return str(path), status.st_ino, status.st_size, status.st_mtime_ns
+    return str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @functools.lru_cache(maxsize=32)

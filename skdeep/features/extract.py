@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 
 import numpy as np
 import PIL
@@ -55,16 +55,17 @@ def extract_features(
     rows = store.read(row_of) if store else {}
     while missing := [key for key in row_of if key not in rows]:
         images.check([row_of[key] for key in missing])
-        batches = store.claims(missing, batch_size) if store else _batches(missing, batch_size)
+        stop = threading.Event()
+        batches = store.claims(missing, batch_size, stop) if store else _batches(missing, batch_size)
+        results = _compute(images, backbone, batches, row_of, device, stop)
         computed: Rows = {}
         try:
-            # closed before claims are released, or the loading thread could still claim the batch ahead
-            with closing(_compute(images, backbone, batches, row_of, device)) as results:
-                for done in results:
-                    if store:
-                        store.write(done)
-                    computed.update(done)
+            for done in results:
+                if store:
+                    store.write(done)
+                computed.update(done)
         finally:
+            results.close()
             if store and len(computed) < len(missing):
                 store.release(key for key in missing if key not in computed)
         rows.update(computed)
@@ -74,16 +75,28 @@ def extract_features(
 
 
 def _compute(
-    images: Images, backbone: Backbone, batches: Iterable[list[bytes]], row_of: dict[bytes, int], device: str
+    images: Images,
+    backbone: Backbone,
+    batches: Iterable[list[bytes]],
+    row_of: dict[bytes, int],
+    device: str,
+    stop: threading.Event,
 ) -> Generator[Rows]:
     network = build_backbone(backbone, device)
     key_of = {row: key for key, row in row_of.items()}
     rows = ([row_of[key] for key in batch] for batch in batches)
-    for batch, pixels in load_batches(images, rows, backbone.geometry):
-        with torch.inference_mode():
-            output = network(backbone.normalise(pixels.to(device))).flatten(1)
-        activations = output.float().cpu().numpy()
-        yield {key_of[row]: activation for row, activation in zip(batch, activations, strict=True)}
+    loaded = load_batches(images, rows, backbone.geometry)
+    try:
+        for batch, pixels in loaded:
+            # what is stored as float32 must be float32, even within a caller's autocast
+            with torch.inference_mode(), torch.autocast(torch.device(device).type, enabled=False):
+                output = network(backbone.normalise(pixels.to(device))).flatten(1)
+            activations = output.float().cpu().numpy()
+            yield {key_of[row]: activation for row, activation in zip(batch, activations, strict=True)}
+    finally:
+        # after an error, the loading thread must neither wait for others' rows nor claim the batch ahead
+        stop.set()
+        loaded.close()
 
 
 def _keys(images: Images, backbone: Backbone, device: str) -> list[bytes]:
@@ -91,7 +104,7 @@ def _keys(images: Images, backbone: Backbone, device: str) -> list[bytes]:
     context = {
         "format": _FORMAT,
         "network": backbone.fingerprint,
-        "precision": "float32",
+        "precision": ["float32", torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32],
         "device": torch.device(device).type,
         "versions": [torch.__version__, torchvision.__version__, PIL.__version__],
     }

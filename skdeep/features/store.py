@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import sqlite3
 import threading
 import time
@@ -47,7 +48,8 @@ BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS features (
     key BLOB PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL, used INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS features_used ON features (used);
-CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, pid INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS claims (
+    key BLOB PRIMARY KEY, owner TEXT NOT NULL, pid INTEGER NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counts (computed INTEGER NOT NULL);
 INSERT INTO counts SELECT 0 WHERE NOT EXISTS (SELECT * FROM counts);
 PRAGMA user_version = {_VERSION};
@@ -82,15 +84,14 @@ def open_store(cache: bool | str | os.PathLike[str]) -> FeatureStore | None:
     Parameters
     ----------
     cache : bool, str or path
-        True: the folder in ``SKDEEP_CACHE_DIR``, or the user's cache folder; False: none.
+        True: the folder in ``SKDEEP_CACHE_DIR`` (none if that is empty), or the user's cache folder; False: none.
 
     Returns
     -------
     store : FeatureStore or None
     """
-    if cache is False:
-        return None
-    return _shared_store(str(_folder(cache)), os.getpid())
+    folder = _folder(cache)
+    return None if folder is None else _shared_store(str(folder), os.getpid())
 
 
 def info(cache: bool | str | os.PathLike[str] = True) -> StoreInfo:
@@ -104,8 +105,13 @@ def info(cache: bool | str | os.PathLike[str] = True) -> StoreInfo:
     Returns
     -------
     info : StoreInfo
+
+    Raises
+    ------
+    ValueError
+        If the store is switched off.
     """
-    return _shared_store(str(_folder(cache)), os.getpid()).info()
+    return _open_named(cache).info()
 
 
 def clear(cache: bool | str | os.PathLike[str] = True) -> None:
@@ -115,8 +121,20 @@ def clear(cache: bool | str | os.PathLike[str] = True) -> None:
     ----------
     cache : True, str or path, default=True
         The store, as in the estimators' parameter ``cache``.
+
+    Raises
+    ------
+    ValueError
+        If the store is switched off.
     """
-    _shared_store(str(_folder(cache)), os.getpid()).clear()
+    _open_named(cache).clear()
+
+
+def _open_named(cache: bool | str | os.PathLike[str]) -> FeatureStore:
+    store = open_store(cache)
+    if store is None:
+        raise ValueError(f"cache={cache!r} names no feature store: it is switched off.")
+    return store
 
 
 class FeatureStore:
@@ -149,19 +167,20 @@ class FeatureStore:
             rows.update(stored)
         return rows
 
-    def claims(self, keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
+    def claims(self, keys: Sequence[bytes], size: int, stop: threading.Event | None = None) -> Iterator[list[bytes]]:
         """Claim missing rows, at most ``size`` at a time, until each is stored or was claimed here.
 
-        While only rows are left that others compute, this waits for them.
+        While only rows are left that others compute, this waits for them, unless ``stop`` is set.
         """
+        stop = stop or threading.Event()
         waiting = list(keys)
-        while waiting:
+        while waiting and not stop.is_set():
             without_store = waiting[:size], waiting[size:]
             claimed, waiting = self._run(functools.partial(_claim, keys=waiting, size=size), without_store)
             if claimed:
                 yield claimed
             elif waiting:
-                time.sleep(_POLL_SECONDS)
+                stop.wait(_POLL_SECONDS)
 
     def write(self, rows: Rows) -> None:
         """Store rows and give up the claims on them."""
@@ -170,10 +189,8 @@ class FeatureStore:
 
     def release(self, keys: Iterable[bytes]) -> None:
         """Give up claims without storing anything."""
-        claims = [(key, os.getpid()) for key in keys]
-        self._run(
-            lambda database: database.executemany("DELETE FROM claims WHERE key = ? AND pid = ?", claims) and None, None
-        )
+        claims = [(key, _owner(os.getpid())) for key in keys]
+        self._run(lambda database: _change(database, "DELETE FROM claims WHERE key = ? AND owner = ?", claims), None)
 
     def info(self) -> StoreInfo:
         """Say what the store holds."""
@@ -238,9 +255,17 @@ def _select(database: sqlite3.Connection, keys: list[bytes]) -> Rows:
             rows[key] = np.frombuffer(value, dtype=np.float32)
             if now - used > _TOUCH_SECONDS:
                 unnoted.append((now, key))
-    database.executemany("UPDATE features SET used = ? WHERE key = ?", unnoted)
-    database.executemany("DELETE FROM features WHERE key = ?", damaged)
+    _change(database, "UPDATE features SET used = ? WHERE key = ?", unnoted)
+    _change(database, "DELETE FROM features WHERE key = ?", damaged)
     return rows
+
+
+def _change(database: sqlite3.Connection, statement: str, values: Sequence[tuple[bytes | int | str, ...]]) -> None:
+    """Run a statement for many values in one transaction, and in none for no value."""
+    if values:
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany(statement, values)
+        database.execute("COMMIT")
 
 
 def _claim(database: sqlite3.Connection, keys: list[bytes], size: int) -> tuple[list[bytes], list[bytes]]:
@@ -254,15 +279,18 @@ def _claim(database: sqlite3.Connection, keys: list[bytes], size: int) -> tuple[
             left.extend(keys[start * _QUERY :])
             break
         stored = {key for (key,) in database.execute(f"SELECT key FROM features WHERE key IN ({_marks(some)})", some)}
-        query = f"SELECT key, pid FROM claims WHERE expires > ? AND key IN ({_marks(some)})"
-        held = {key for key, pid in database.execute(query, (now, *some)) if _is_alive(pid)}
+        query = f"SELECT key, owner, pid FROM claims WHERE expires > ? AND key IN ({_marks(some)})"
+        held = {key for key, *claimant in database.execute(query, (now, *some)) if _is_alive(*claimant)}
         for key in some:
             if key in stored:
                 continue
             (left if key in held or len(claimed) == size else claimed).append(key)
     pid, expires = os.getpid(), now + _CLAIM_SECONDS
-    database.execute("UPDATE claims SET expires = ? WHERE pid = ?", (expires, pid))
-    database.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", [(key, pid, expires) for key in claimed])
+    owner = _owner(pid)
+    database.execute("UPDATE claims SET expires = ? WHERE owner = ?", (expires, owner))
+    database.executemany(
+        "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", [(key, owner, pid, expires) for key in claimed]
+    )
     database.execute("COMMIT")
     return claimed, left
 
@@ -343,10 +371,15 @@ class _MemoryLayer:
             self._n_bytes = 0
 
 
-def _folder(cache: bool | str | os.PathLike[str]) -> Path:
-    if isinstance(cache, bool):
-        return Path(os.environ.get("SKDEEP_CACHE_DIR") or platformdirs.user_cache_path("skdeep"))
-    return Path(cache)
+def _folder(cache: bool | str | os.PathLike[str]) -> Path | None:
+    if cache is False:
+        return None
+    if cache is not True:
+        return Path(cache).expanduser()
+    named = os.environ.get("SKDEEP_CACHE_DIR")
+    if named is None:
+        return platformdirs.user_cache_path("skdeep")
+    return Path(named).expanduser() if named else None
 
 
 @functools.lru_cache(maxsize=8)
@@ -355,7 +388,15 @@ def _shared_store(folder: str, pid: int) -> FeatureStore:
     return FeatureStore(Path(folder))
 
 
-def _is_alive(pid: int) -> bool:
+@functools.lru_cache(maxsize=1)
+def _owner(pid: int) -> str:
+    """A name for this process that no other ever has; its pid may come again."""
+    return secrets.token_hex(8)
+
+
+def _is_alive(owner: str, pid: int) -> bool:
+    if pid == os.getpid():
+        return owner == _owner(pid)
     if os.name != "posix":
         return True  # there, only the claim's expiry tells
     try:

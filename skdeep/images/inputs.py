@@ -39,11 +39,14 @@ class ImageFormat:
         Shape of one image where X holds flat rows.
     n_side_features : int
         Numbers that stand beside each image.
+    side_names : tuple of str or None
+        Their names, where X was a DataFrame.
     """
 
     pixel_range: Literal[255, 1]
     image_shape: ImageShape | None
     n_side_features: int
+    side_names: tuple[str, ...] | None = None
 
 
 class Images(ABC):
@@ -88,7 +91,7 @@ class FileImages(Images):
 
     def pixels(self, row: int) -> torch.Tensor:
         """Read and decode a file."""
-        content = self._paths[row].read_bytes()
+        content = self._read(row)
         if row in self._digests and hashlib.sha256(content).digest() != self._digests[row]:
             raise ImageError(f"The image {str(self._paths[row])!r} was changed while it was being used.")
         return _channels_first(decode(content, self._paths[row]))
@@ -96,8 +99,14 @@ class FileImages(Images):
     def digest(self, row: int) -> bytes:
         """SHA-256 of the file."""
         if row not in self._digests:
-            self._digests[row] = hashlib.sha256(self._paths[row].read_bytes()).digest()
+            self._digests[row] = hashlib.sha256(self._read(row)).digest()
         return self._digests[row]
+
+    def _read(self, row: int) -> bytes:
+        try:
+            return self._paths[row].read_bytes()
+        except OSError as error:
+            raise ImageError(f"The image {str(self._paths[row])!r} cannot be read: {error}.") from error
 
     def check(self, rows: Sequence[int]) -> None:
         """Look at the first bytes of files."""
@@ -190,20 +199,32 @@ def as_images(
             f"X holds {side_features.shape[1]} side features beside each image, but {like.n_side_features} were there "
             "during fit."
         )
+    side_names = _side_names(X, image_shape)
+    if like is not None and None not in (side_names, like.side_names) and side_names != like.side_names:
+        raise ImageError(
+            "The feature names should match those that were passed during fit: beside the images there were "
+            f"{like.side_names}, now there are {side_names}."
+        )
     if len(column) == 0:
         raise ImageError("Found array with 0 sample(s) in X while a minimum of 1 is required.")
+    n_side_features = side_features.shape[1]
     if isinstance(column, np.ndarray) and column.ndim > 1:
-        resolved = _check_values([column], pixel_range)
-        return ArrayImages(column, side_features, ImageFormat(resolved, image_shape, side_features.shape[1]))
+        resolved = _check_values([column], pixel_range, settled=like is not None)
+        return ArrayImages(column, side_features, ImageFormat(resolved, image_shape, n_side_features, side_names))
     items = list(column)
     if all(isinstance(item, str | os.PathLike) for item in items):
         resolved = 255 if pixel_range == "auto" else pixel_range
-        return FileImages(
-            [Path(item) for item in items], side_features, ImageFormat(resolved, image_shape, side_features.shape[1])
-        )
+        image_format = ImageFormat(resolved, image_shape, n_side_features, side_names)
+        return FileImages([Path(item) for item in items], side_features, image_format)
     arrays = [_item_array(item) for item in items]
-    resolved = _check_values(arrays, pixel_range)
-    return ArrayImages(arrays, side_features, ImageFormat(resolved, image_shape, side_features.shape[1]))
+    resolved = _check_values(arrays, pixel_range, settled=like is not None)
+    return ArrayImages(arrays, side_features, ImageFormat(resolved, image_shape, n_side_features, side_names))
+
+
+def _side_names(X: Any, image_shape: ImageShape | None) -> tuple[str, ...] | None:
+    if isinstance(X, pd.DataFrame) and image_shape is None and _leads_with_images(X):
+        return tuple(str(name) for name in X.columns[1:])
+    return None
 
 
 def _is_shape(image_shape: Sequence[Any]) -> bool:
@@ -311,8 +332,8 @@ def _channels_last(X: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     raise ImageError(f"Images must have 1 or 3 channels on their first or last axis, got images of shape {shape[1:]}.")
 
 
-def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange) -> Literal[255, 1]:
-    """Resolve the pixel range, and refuse values that lie outside it."""
+def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange, *, settled: bool) -> Literal[255, 1]:
+    """Resolve the pixel range, and refuse values that lie outside it, or speak of another than was settled."""
     if empty := [array.shape for array in arrays if array.size == 0]:
         raise ImageError(f"Images must have at least one pixel, got an array of shape {empty[0]}.")
     # numpy's minimum and maximum, for Python's own pass over NaN
@@ -329,6 +350,11 @@ def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange) -> Li
             f"Pixels must lie between 0 and {pixel_range}, got values from {lowest:g} to {highest:g}; rescale X or set "
             "pixel_range."
         )
+    if settled and pixel_range == 255 and highest <= 1 and any(np.any(array != np.rint(array)) for array in arrays):
+        raise ImageError(
+            "Pixels are fractions from 0 to 1, but in fit the value of white was settled as 255; multiply X by 255, or "
+            "fit with pixel_range=1."
+        )
     return pixel_range
 
 
@@ -336,7 +362,8 @@ def _channels_first(pixels: NDArray[Any]) -> torch.Tensor:
     """An (h, w, c) array as a contiguous (3, h, w) tensor; grey is repeated."""
     if pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
+    pixels = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+    return torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy())
 
 
 def _listed(paths: list[Path], total: int, noun: str) -> str:

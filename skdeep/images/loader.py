@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
@@ -13,7 +13,7 @@ from skdeep.images.resize import Geometry
 Batch = tuple[Sequence[int], torch.Tensor]
 
 
-def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geometry) -> Iterator[Batch]:
+def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geometry) -> Generator[Batch]:
     """Load batches of rows, one batch ahead of the caller.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,7 +61,11 @@ def _is_frame(X: Any) -> bool:
 def _is_table(X: Any) -> bool:
     """Tell rows of numbers from images by the first row alone, so that no other image is decoded for it."""
     first = np.asarray(X[:1])
-    return first.ndim == 2 and first.dtype.kind in "biufcO"
+    return first.ndim == 2 and (first.dtype.kind in "biufc" or (first.dtype.kind == "O" and not _is_path(first[0, 0])))
+
+
+def _is_path(cell: Any) -> bool:
+    return isinstance(cell, str | os.PathLike)
 
 
 def _image_frame(X: Any) -> Any:
@@ -69,7 +74,8 @@ def _image_frame(X: Any) -> Any:
     # Filled one by one: given images of equal shape, numpy would build one large array instead of a column of objects.
     column = np.empty(_num_samples(X), dtype=object)
     for row, image in enumerate(X):
-        column[row] = image
+        # a row of an (n, 1) array of paths holds its path
+        column[row] = image[0] if np.shape(image) == (1,) else image
     return pd.DataFrame({IMAGE_COLUMN: column})
 
 

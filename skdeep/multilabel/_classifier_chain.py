@@ -19,6 +19,7 @@ from skdeep._validation import indicator_classes
 from skdeep.multilabel._base import (
     ProblemTransformation,
     base_has,
+    first_that_learnt,
     fit_label,
     has_decision,
     label_decision,
@@ -148,7 +149,8 @@ class ClassifierChain(ProblemTransformation):
         self.order_ = order
         self.classes_ = indicator_classes(len(order))
         self.label_names_ = label_names
-        self._adopt_features(self.estimators_[0])
+        # only the first link's features are those of X; a constant has seen none
+        self._adopt_features(first_that_learnt(self.estimators_[:1]))
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:

@@ -12,7 +12,13 @@ class RankingThreshold:
     r"""A threshold for each row, linear in the row's outputs.
 
     The best threshold of a training row leaves the fewest labels on the wrong side; among equals the middle of the
-    widest such interval is taken. Least squares then fit :math:`t(x) = w^\top c(x) + b` to these.
+    widest such interval is taken. Weighted least squares then fit :math:`t(x) = w^\top c(x) + b` to these. As in the
+    paper, the outputs are those of the rows that the net was trained on.
+
+    Parameters
+    ----------
+    outputs, indicator : ndarray of shape (n_rows, n_labels)
+    sample_weight : ndarray of shape (n_rows,)
 
     Attributes
     ----------
@@ -25,9 +31,11 @@ class RankingThreshold:
     NIPS 2001.
     """
 
-    def __init__(self, outputs: Array, indicator: NDArray[np.uint8]) -> None:
+    def __init__(self, outputs: Array, indicator: NDArray[np.uint8], sample_weight: Array) -> None:
         design = np.column_stack([outputs, np.ones(len(outputs))])
-        solution, *_ = np.linalg.lstsq(design, best_thresholds(outputs, indicator), rcond=None)
+        scale = np.sqrt(sample_weight)
+        thresholds = best_thresholds(outputs, indicator)
+        solution, *_ = np.linalg.lstsq(design * scale[:, None], thresholds * scale, rcond=None)
         self.coef, self.intercept = solution[:-1], float(solution[-1])
 
     def __call__(self, outputs: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -26,6 +27,17 @@ class WeightedNet(NeuralNet):
         targets, weights = y_true
         losses = self.criterion_(y_pred, targets.to(y_pred.device))
         return (losses * weights.to(y_pred.device)).mean()
+
+
+class StopAtDivergence(Callback):
+    """End training with an error in the first epoch whose loss is not finite."""
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Look at the epoch's loss."""
+        loss = net.history[-1, "train_loss"]
+        if not np.isfinite(loss):
+            where = f"epoch {len(net.history)} of {net.max_epochs}"
+            raise ValueError(f"The loss was {loss} in {where}: try a smaller lr than {net.lr:g}.")
 
 
 class WeightedRows(Dataset[Batch]):
@@ -132,18 +144,13 @@ def fit_net(
         iterator_train__shuffle_seed=seed,
         iterator_valid=RowBatches,
         train_split=None,
+        callbacks=[StopAtDivergence()],
         device=device,
         verbose=verbose,
     )
     with seeded(seed, device):
         net.fit(dataset, None)
         settle_batch_norm(net, dataset, seed)
-    losses = net.history[:, "train_loss"]
-    if not np.isfinite(losses).all():
-        epoch = int(np.argmin(np.isfinite(losses))) + 1
-        raise ValueError(
-            f"The loss was {losses[epoch - 1]} in epoch {epoch} of {len(losses)}: try a smaller lr than {lr:g}."
-        )
     return net
 
 
@@ -206,8 +213,23 @@ def resolve_device(device: str) -> str:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch's global generators within the block, and leave them as they were found."""
-    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    """Seed torch's generators of the CPU and of a device within the block, and leave them as they were found.
+
+    Other devices' generators are not touched, as ``torch.manual_seed`` would.
+    """
+    kind = torch.device(device).type
+    generators = {"cpu": torch.default_generator}
+    if kind == "cuda":
+        index = torch.device(device).index
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        generators["cuda"] = torch.cuda.default_generators[torch.cuda.current_device() if index is None else index]
+    elif kind == "mps":
+        generators["mps"] = torch.mps._get_default_mps_generator()
+    states = {name: generator.get_state() for name, generator in generators.items()}
+    try:
+        for generator in generators.values():
+            generator.manual_seed(seed)
         yield
+    finally:
+        for name, generator in generators.items():
+            generator.set_state(states[name])
