@@ -27,7 +27,7 @@ def comparison(file: str, *scores: str) -> str:
     records = read_records(RESULTS / file)
     headings = {**LABEL_SCORES, **RANKING_SCORES}
     table = summarise(records, {score: headings[score] for score in scores})
-    return f"{to_markdown(table)}\n\n{_origin(records[0])}\n"
+    return f"{to_markdown(table)}\n\n{records[0]['data']}. {_origin(records[0])}\n"
 
 
 def speed(*files: str) -> str:
