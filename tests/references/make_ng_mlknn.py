@@ -2,9 +2,9 @@
 
 It has the import name of scikit-multilearn, so it lives in an environment of its own. From the root of the project::
 
-    python -m venv /tmp/ng
-    /tmp/ng/bin/pip install scikit-multilearn-ng==0.0.8
-    /tmp/ng/bin/python tests/references/make_ng_mlknn.py
+    python -m venv ng
+    ng/bin/pip install scikit-multilearn-ng==0.0.8
+    ng/bin/python tests/references/make_ng_mlknn.py
 """
 
 from __future__ import annotations
