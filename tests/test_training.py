@@ -198,13 +198,11 @@ def make_problem(n_rows: int = 64) -> tuple[Array, Array]:
     return X, (X @ rng.normal(size=(4, 3)) > 0).astype(np.uint8)
 
 
-def train(X: Array, Y: Array, weights: Array | None = None, **options: Any) -> Array:
-    """Outputs of a linear net that was trained on X and Y."""
-    with seeded(0, "cpu"):
-        module = Linear(X.shape[1], Y.shape[1], options.pop("dropout", 0.0))
+def fit(module: nn.Module, rows: TableRows, Y: Array, **options: Any) -> Any:
+    """Fit a net with the options that a test does not care for."""
     settled: dict[str, Any] = {
-        "criterion": make_criterion("bce", "multilabel", Y.shape[1]),
-        "sample_weight": np.ones(len(X)) if weights is None else weights,
+        "criterion": CRITERIA["bce"](),
+        "sample_weight": np.ones(len(rows)),
         "lr": 0.05,
         "weight_decay": 0.0,
         "max_epochs": 10,
@@ -213,7 +211,16 @@ def train(X: Array, Y: Array, weights: Array | None = None, **options: Any) -> A
         "seed": 0,
         "verbose": 0,
     }
-    return net_outputs(fit_net(module, TableRows(X), Y, **{**settled, **options}), TableRows(X))
+    return fit_net(module, rows, Y, **{**settled, **options})
+
+
+def train(X: Array, Y: Array, weights: Array | None = None, **options: Any) -> Array:
+    """Outputs of a linear net that was trained on X and Y."""
+    with seeded(0, "cpu"):
+        module = Linear(X.shape[1], Y.shape[1], options.pop("dropout", 0.0))
+    if weights is not None:
+        options["sample_weight"] = weights
+    return net_outputs(fit(module, TableRows(X), Y, **options), TableRows(X))
 
 
 class Linear(nn.Module):
@@ -280,20 +287,7 @@ def test_verbose_prints_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
 def test_net_outputs_are_those_of_the_module_in_evaluation_mode() -> None:
     X, Y = make_problem()
     module = Linear(4, 3, dropout=0.9)
-    net = fit_net(
-        module,
-        TableRows(X),
-        Y,
-        criterion=make_criterion("bce", "multilabel", 3),
-        sample_weight=np.ones(len(X)),
-        lr=0.01,
-        weight_decay=0.0,
-        max_epochs=1,
-        batch_size=16,
-        device="cpu",
-        seed=0,
-        verbose=0,
-    )
+    net = fit(module, TableRows(X), Y, lr=0.01, max_epochs=1)
     with torch.no_grad():
         expected = copy.deepcopy(net.module_).eval()(torch.tensor(X)).numpy()
     np.testing.assert_allclose(net_outputs(net, TableRows(X)), expected, rtol=1e-5)
@@ -305,20 +299,7 @@ def test_frozen_parameters_stay_as_they_are() -> None:
     layer: Any = module.layer[1]
     layer.bias.requires_grad_(False)
     before = layer.bias.clone(), layer.weight.detach().clone()
-    fit_net(
-        module,
-        TableRows(X),
-        Y,
-        criterion=make_criterion("bce", "multilabel", 3),
-        sample_weight=np.ones(len(X)),
-        lr=0.01,
-        weight_decay=0.1,
-        max_epochs=1,
-        batch_size=16,
-        device="cpu",
-        seed=0,
-        verbose=0,
-    )
+    fit(module, TableRows(X), Y, lr=0.01, weight_decay=0.1, max_epochs=1)
     assert torch.equal(layer.bias, before[0])
     assert not torch.equal(layer.weight, before[1])
 
@@ -351,20 +332,7 @@ class OnceOnly(TableRows):
 def test_rows_are_drawn_once_an_epoch() -> None:
     X, Y = make_problem()
     rows = OnceOnly(X)
-    fit_net(
-        Linear(4, 3),
-        rows,
-        Y,
-        criterion=make_criterion("bce", "multilabel", 3),
-        sample_weight=np.ones(len(X)),
-        lr=0.01,
-        weight_decay=0.0,
-        max_epochs=7,
-        batch_size=16,
-        device="cpu",
-        seed=0,
-        verbose=0,
-    )
+    fit(Linear(4, 3), rows, Y, lr=0.01, max_epochs=7)
     assert rows.n_drawn == 7
 
 
@@ -387,20 +355,7 @@ class NormalisedTwice(nn.Module):
 def test_batch_norm_ends_with_the_statistics_of_the_trained_network() -> None:
     X = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
     module = NormalisedTwice()
-    fit_net(
-        module,
-        TableRows(X),
-        (X[:, :2] > 0).astype(np.uint8),
-        criterion=CRITERIA["bce"](),
-        sample_weight=np.ones(len(X)),
-        lr=0.1,
-        weight_decay=0.0,
-        max_epochs=3,
-        batch_size=16,
-        device="cpu",
-        seed=0,
-        verbose=0,
-    )
+    fit(module, TableRows(X), (X[:, :2] > 0).astype(np.uint8), lr=0.1, max_epochs=3)
     with torch.no_grad():
         inputs = module.first(torch.from_numpy(X))
     torch.testing.assert_close(module.norm.running_mean, inputs.mean(dim=0))

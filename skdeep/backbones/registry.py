@@ -177,12 +177,9 @@ def feature_size(backbone: Backbone, device: str) -> int:
 def _build_named(backbone: Backbone, device: str) -> nn.Module:
     source = backbone.weights
     if source.source == "random":
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(int(source.digest))
-            network = _construct(backbone.name, pretrained=False)
+        network = _construct(backbone.name, pretrained=False, seed=int(source.digest))
         return remove_head(network).to(device).eval()
-    with torch.random.fork_rng(devices=[]):
-        network = _construct(backbone.name, pretrained=True)
+    network = _construct(backbone.name, pretrained=True)
     path = source.name
     if source.source == "published":
         path = str(locate_published(backbone.name, _published(backbone.name)[source.name]))
@@ -236,8 +233,7 @@ def _skeleton(name: str) -> nn.Module:
             return _construct(name, pretrained=True).eval()
     except NotImplementedError:
         # the RegNets compute their widths with tensors, which must have values
-        with torch.random.fork_rng(devices=[]):
-            return _construct(name, pretrained=True).to("meta").eval()
+        return _construct(name, pretrained=True).to("meta").eval()
 
 
 @functools.cache
@@ -249,12 +245,13 @@ def _check_size(name: str, side: int) -> None:
         raise ValueError(f"The backbone {name!r} cannot take pictures of image_size={side}: {error}") from error
 
 
-def _construct(name: str, *, pretrained: bool) -> nn.Module:
-    """The whole network as its weights expect it, with torchvision's own initialisation."""
-    if name in _OWN:
-        return _OWN[name]()
+def _construct(name: str, *, pretrained: bool, seed: int = 0) -> nn.Module:
+    """The whole network as its weights expect it; torch's own generator is left as it was found."""
     # the two Inception networks undo their papers' scaling, but only where weights come from those papers
     arguments = {"transform_input": True} if pretrained and name in {"googlenet", "inception_v3"} else {}
-    with warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        torch.default_generator.manual_seed(seed)
+        if name in _OWN:
+            return _OWN[name]()
         warnings.filterwarnings("ignore", message="The default weight initialization", category=FutureWarning)
         return models.get_model(name, weights=None, **arguments)

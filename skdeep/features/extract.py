@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import PIL
@@ -14,7 +14,7 @@ import torchvision
 from numpy.typing import NDArray
 
 from skdeep.backbones import Backbone, build_backbone
-from skdeep.features.store import FeatureStore, Rows
+from skdeep.features.store import FeatureStore, Rows, slices
 from skdeep.images import Images, load_batches
 
 # raised whenever the way from pixels to activations changes: rows stored before are no longer found
@@ -56,7 +56,7 @@ def extract_features(
     while missing := [key for key in row_of if key not in rows]:
         images.check([row_of[key] for key in missing])
         stop = threading.Event()
-        batches = store.claims(missing, batch_size, stop) if store else _batches(missing, batch_size)
+        batches = store.claims(missing, batch_size, stop) if store else slices(missing, batch_size)
         results = _compute(images, backbone, batches, row_of, device, stop)
         computed: Rows = {}
         try:
@@ -110,8 +110,3 @@ def _keys(images: Images, backbone: Backbone, device: str) -> list[bytes]:
     }
     prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
     return [hashlib.sha256(prefix + images.digest(row)).digest()[:16] for row in range(len(images))]
-
-
-def _batches(keys: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
-    for start in range(0, len(keys), size):
-        yield list(keys[start : start + size])

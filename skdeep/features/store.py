@@ -246,7 +246,7 @@ def _select(database: sqlite3.Connection, keys: list[bytes]) -> Rows:
     rows: Rows = {}
     now = int(time.time())
     unnoted, damaged = [], []
-    for some in _slices(keys):
+    for some in slices(keys, _QUERY):
         query = f"SELECT key, value, checksum, used FROM features WHERE key IN ({_marks(some)})"
         for key, value, checksum, used in database.execute(query, some):
             if _checksum(key, value) != checksum:
@@ -274,7 +274,7 @@ def _claim(database: sqlite3.Connection, keys: list[bytes], size: int) -> tuple[
     claimed: list[bytes] = []
     left: list[bytes] = []
     database.execute("BEGIN IMMEDIATE")
-    for start, some in enumerate(_slices(keys)):
+    for start, some in enumerate(slices(keys, _QUERY)):
         if len(claimed) == size:
             left.extend(keys[start * _QUERY :])
             break
@@ -416,6 +416,7 @@ def _marks(keys: list[bytes]) -> str:
     return ",".join("?" * len(keys))
 
 
-def _slices(keys: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(keys), _QUERY):
-        yield keys[start : start + _QUERY]
+def slices(keys: list[bytes], size: int) -> Iterator[list[bytes]]:
+    """Cut keys into lists of ``size``, the last of which may be shorter."""
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]

@@ -222,7 +222,7 @@ def as_images(
 
 
 def _side_names(X: Any, image_shape: ImageShape | None) -> tuple[str, ...] | None:
-    if isinstance(X, pd.DataFrame) and image_shape is None and _leads_with_images(X):
+    if _is_image_frame(X, image_shape):
         return tuple(str(name) for name in X.columns[1:])
     return None
 
@@ -233,7 +233,7 @@ def _is_shape(image_shape: Sequence[Any]) -> bool:
 
 def _split(X: Any, image_shape: ImageShape | None) -> tuple[Any, NDArray[np.float32]]:
     """Part X into a column of images and the numbers beside them."""
-    if isinstance(X, pd.DataFrame) and image_shape is None and _leads_with_images(X):
+    if _is_image_frame(X, image_shape):
         return X.iloc[:, 0].tolist(), _as_side_features(X.iloc[:, 1:])
     if isinstance(X, pd.Series):
         X = X.tolist()
@@ -263,9 +263,11 @@ def _split(X: Any, image_shape: ImageShape | None) -> tuple[Any, NDArray[np.floa
     )
 
 
-def _leads_with_images(frame: pd.DataFrame) -> bool:
-    """Whether the first column may hold images, rather than the first of flat rows' numbers."""
-    return frame.shape[1] > 0 and not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[0])
+def _is_image_frame(X: Any, image_shape: ImageShape | None) -> bool:
+    """Whether X is a DataFrame whose first column may hold images, rather than the first of flat rows' numbers."""
+    if not isinstance(X, pd.DataFrame) or image_shape is not None:
+        return False
+    return X.shape[1] > 0 and not pd.api.types.is_numeric_dtype(X.dtypes.iloc[0])
 
 
 def _holds_items(X: Sequence[Any]) -> bool:

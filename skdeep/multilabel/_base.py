@@ -14,7 +14,7 @@ from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import _num_samples
 
-from skdeep._validation import check_indicator
+from skdeep._validation import check_indicator, indicator_classes
 
 # A probability of 0 or 1 has no finite logit, and 1 - eps is the largest that float64 can tell from 1 on both sides of
 # 1/2 alike. So this, 36.04, is the largest decision value that a probability can stand for.
@@ -56,8 +56,11 @@ class ProblemTransformation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             fit_params = process_routing(self, "fit", **fit_params)["estimator"]["fit"]
         return indicator, label_names, fit_params
 
-    def _adopt_features(self, fitted: Any) -> None:
-        """Take over what a fitted base knows of the features, and forget what an earlier fit knew."""
+    def _note_fit(self, label_names: NDArray[np.object_], estimators: list[Any]) -> None:
+        """Note the labels, and what the first base that learnt knows of the features, or else nothing."""
+        self.classes_ = indicator_classes(len(label_names))
+        self.label_names_ = label_names
+        fitted = first_that_learnt(estimators)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(fitted, name):
                 setattr(self, name, getattr(fitted, name))

@@ -14,11 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._validation import indicator_classes
 from skdeep.multilabel._base import (
     ProblemTransformation,
     base_has,
-    first_that_learnt,
     fit_label,
     has_decision,
     label_decision,
@@ -113,9 +111,7 @@ class BinaryRelevance(ProblemTransformation):
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
             delayed(fit_label)(clone(self.estimator), X, target, base_params) for target in targets
         )
-        self.classes_ = indicator_classes(len(targets))
-        self.label_names_ = label_names
-        self._adopt_features(first_that_learnt(self.estimators_))
+        self._note_fit(label_names, self.estimators_)
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:

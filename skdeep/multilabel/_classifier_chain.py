@@ -15,11 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from skdeep._validation import indicator_classes
 from skdeep.multilabel._base import (
     ProblemTransformation,
     base_has,
-    first_that_learnt,
     fit_label,
     has_decision,
     label_decision,
@@ -147,10 +145,8 @@ class ClassifierChain(ProblemTransformation):
             for link in range(len(order))
         )
         self.order_ = order
-        self.classes_ = indicator_classes(len(order))
-        self.label_names_ = label_names
         # only the first link's features are those of X; a constant has seen none
-        self._adopt_features(first_that_learnt(self.estimators_[:1]))
+        self._note_fit(label_names, self.estimators_[:1])
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:

@@ -12,8 +12,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep._validation import indicator_classes
-from skdeep.multilabel._base import ProblemTransformation, base_has, bounded_logit, first_that_learnt, fit_label
+from skdeep.multilabel._base import ProblemTransformation, base_has, bounded_logit, fit_label
 
 
 class LabelPowerset(ProblemTransformation):
@@ -101,9 +100,7 @@ class LabelPowerset(ProblemTransformation):
         label_sets, target = np.unique(indicator, axis=0, return_inverse=True)
         self.estimators_ = [fit_label(clone(self.estimator), X, target, base_params)]
         self.label_sets_ = label_sets.astype(np.int64)
-        self.classes_ = indicator_classes(indicator.shape[1])
-        self.label_names_ = label_names
-        self._adopt_features(first_that_learnt(self.estimators_))
+        self._note_fit(label_names, self.estimators_)
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:
