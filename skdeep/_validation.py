@@ -13,6 +13,8 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from skdeep._text import listed
+
 TargetKind = Literal["binary", "multiclass", "multilabel"]
 
 
@@ -111,9 +113,8 @@ def check_indicator(X: Any, Y: Any) -> tuple[NDArray[np.uint8], NDArray[np.objec
     allowed = (values == 0) | (values == 1)
     if not np.all(allowed):
         got = sorted({str(value) for value in np.asarray(values)[~allowed][:1000].tolist()})
-        shown = ", ".join(got[:5]) + (", ..." if len(got) > 5 else "")
         raise ValueError(
-            f"Unknown label type: Y must be a label indicator that holds only 0 and 1, it also holds {shown}. "
+            f"Unknown label type: Y must be a label indicator that holds only 0 and 1, it also holds {listed(got)}. "
             "Only binary classification is supported for each label."
         )
     if names is None:

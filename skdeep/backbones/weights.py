@@ -14,11 +14,10 @@ from typing import Any, Literal
 import safetensors.torch
 import torch
 
+from skdeep._text import listed
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
 
 StateDict = Mapping[str, torch.Tensor]
-
-_SHOWN = 3  # names that an error lists before it only counts
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,12 @@ def check_fit(network: str, wanted: StateDict, given: StateDict, head: str, path
     wanted, given = without_head(wanted, head), without_head(given, head)
     problems = []
     if missing := [name for name in wanted if name not in given]:
-        problems.append(f"{len(missing)} of {len(wanted)} tensors are missing ({_shown(missing)})")
+        problems.append(f"{len(missing)} of {len(wanted)} tensors are missing ({listed(missing)})")
     if unexpected := [name for name in given if name not in wanted]:
-        problems.append(f"{len(unexpected)} are not of this network ({_shown(unexpected)})")
+        problems.append(f"{len(unexpected)} are not of this network ({listed(unexpected)})")
     if wrong := [name for name in wanted if name in given and wanted[name].shape != given[name].shape]:
         shapes = [f"{name}: {tuple(given[name].shape)} instead of {tuple(wanted[name].shape)}" for name in wrong]
-        problems.append(f"{len(wrong)} have another shape ({_shown(shapes)})")
+        problems.append(f"{len(wrong)} have another shape ({listed(shapes)})")
     if problems:
         raise WeightsError(f"The weights file {path!r} does not fit {network!r}: {'; '.join(problems)}.")
 
@@ -149,7 +148,3 @@ def _read_unchanged(path: str, *_: int) -> StateDict:
     if not isinstance(state, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise WeightsError(f"The weights file {path!r} must hold a state dict (names and tensors).")
     return state
-
-
-def _shown(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from skdeep.datasets._messages import listed
+from skdeep._text import listed
 from skdeep.exceptions import DatasetError
 
 _SINGLE_QUOTED = r"'(?:[^'\\]|\\.)*+'"

@@ -17,8 +17,8 @@ from scipy import sparse
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
+from skdeep._text import listed
 from skdeep.datasets._arff import Attribute, Relation, read_arff
-from skdeep.datasets._messages import listed
 from skdeep.exceptions import DatasetError
 
 _MEKA_OPTION = re.compile(r"(?:^|[\s:])-C\s+([-+]?[0-9]+)(?:\s|$)")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from skdeep.datasets._messages import listed
+from skdeep._text import listed
 from skdeep.exceptions import DatasetError
 
 LABEL_FILE = "train_v2.csv"

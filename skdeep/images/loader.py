@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
-from skdeep.images.inputs import Images
 from skdeep.images.resize import Geometry
+from skdeep.images.sources import Images
 
 Batch = tuple[Sequence[int], torch.Tensor]
 

@@ -1,4 +1,4 @@
-"""How errors about data speak of many things."""
+"""How errors speak of many things."""
 
 from __future__ import annotations
 
