@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
 from skdeep._validation import Targets, check_targets
-from skdeep.backbones import resolve_backbone
+from skdeep.backbones import resolve_backbone, resolve_device
 from skdeep.features import extract_features, open_store
 from skdeep.images import Images
 from skdeep.training import (
@@ -28,7 +28,6 @@ from skdeep.training import (
     fit_net,
     make_criterion,
     net_outputs,
-    resolve_device,
     seeded,
 )
 

@@ -15,9 +15,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
-from skdeep.backbones import Backbone, build_backbone, feature_size
+from skdeep.backbones import Backbone, build_backbone, feature_size, resolve_device
 from skdeep.images import Images, as_images
-from skdeep.training import ImageRows, Rows, TableRows, resolve_device
+from skdeep.training import ImageRows, Rows, TableRows
 
 
 class CNNClassifier(ImageEstimator, DeepClassifier):

@@ -13,9 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skdeep._base import ImageEstimator, draw_seed
-from skdeep.backbones import feature_size
+from skdeep.backbones import feature_size, resolve_device
 from skdeep.images import as_images
-from skdeep.training import resolve_device
 
 
 class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageEstimator):

@@ -25,7 +25,6 @@ from skdeep.training import (
     fit_net,
     make_criterion,
     net_outputs,
-    resolve_device,
     seeded,
 )
 from skdeep.training.bp_mll import best_thresholds
@@ -302,14 +301,6 @@ def test_frozen_parameters_stay_as_they_are() -> None:
     fit(module, TableRows(X), Y, lr=0.01, weight_decay=0.1, max_epochs=1)
     assert torch.equal(layer.bias, before[0])
     assert not torch.equal(layer.weight, before[1])
-
-
-def test_devices_are_torchs_own_names() -> None:
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") in {"cpu", "cuda", "mps"}
-    for name in ("abacus", "cuda:99"):
-        with pytest.raises(ValueError, match=f"device='{name}' cannot be used: "):
-            resolve_device(name)
 
 
 def test_seeded_restores_the_generator_after_an_error() -> None:

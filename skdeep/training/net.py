@@ -192,25 +192,6 @@ def net_outputs(net: WeightedNet, rows: Rows) -> NDArray[np.float64]:
     return outputs.double().numpy()
 
 
-def resolve_device(device: str) -> str:
-    """The device that a name means; ``"auto"`` is the fastest that is there.
-
-    Raises
-    ------
-    ValueError
-        If torch knows no such device, or it is not there.
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={device!r} cannot be used: {error}") from error
-    return device
-
-
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Seed torch's generators of the CPU and of a device within the block, and leave them as they were found.
