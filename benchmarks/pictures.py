@@ -30,7 +30,7 @@ Pixels = NDArray[np.uint8]
 Save = Callable[[Image.Image, Path], None]
 
 OUT = Path(__file__).parent.parent / "docs" / "pictures"
-_INCHES = 12  # width of each figure, for which its letters are chosen
+_INCHES = 12  # width of a grid, for which its letters are chosen
 _SIDE = 160  # of each scene, in pixels
 _CHOICE = 20  # scenes to choose from
 _SEED = 4
@@ -192,7 +192,7 @@ def _show(axes: Axes, picture: Pixels) -> None:
 def _write(figure: Figure, path: Path, width: int) -> None:
     """Write a figure as a PNG of 256 colours, less than half as large as one of all."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=width / _INCHES)
+    figure.savefig(drawn, format="png", dpi=width / figure.get_figwidth())
     Image.open(drawn).convert("RGB").quantize(256, kmeans=2).save(path, optimize=True)
 
 
