@@ -1,8 +1,9 @@
 """From what a user hands over to tensors: what X may be, decoding, resizing, loading."""
 
+from skdeep.images.augment import Augmentation, resolve_augmentation
 from skdeep.images.inputs import as_images
 from skdeep.images.loader import load_batches
 from skdeep.images.resize import Geometry
 from skdeep.images.sources import ImageFormat, Images
 
-__all__ = ["Geometry", "ImageFormat", "Images", "as_images", "load_batches"]
+__all__ = ["Augmentation", "Geometry", "ImageFormat", "Images", "as_images", "load_batches", "resolve_augmentation"]
