@@ -23,7 +23,7 @@ from benchmarks._networks import (
 from benchmarks._records import Record
 from benchmarks._timing import check_agreement, interleaved_pairs, timed
 from skdeep import CNNFeatureExtractor
-from skdeep.backbones import autocast, resolve_precision
+from skdeep.backbones import autocast, resolve_device, resolve_precision
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> Iterator[Record]:
 
 
 def _compare(paths: Sequence[Any], asked: str, arguments: argparse.Namespace) -> Iterator[Record]:
-    device, precision = arguments.device, resolve_precision(asked, arguments.device)
+    device = resolve_device(arguments.device)
+    precision = resolve_precision(asked, device)
     extractor = CNNFeatureExtractor(
         arguments.backbone,
         weights=None,

@@ -55,9 +55,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-uncached-images",
         type=int,
-        default=48,
+        default=24,
         metavar="N",
-        help="files of both sides where one has no cache (default: 48)",
+        help="files of both sides where one has no cache (default: 24)",
     )
 
 

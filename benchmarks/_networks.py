@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from sklearn.utils import Bunch
 from torch import nn
 
@@ -60,7 +61,8 @@ def image_files(folder: str | None, n_images: int) -> Iterator[Bunch]:
 
 def described(paths: Sequence[Any], backbone: str, image_size: int | str) -> str:
     """What a record says of its data."""
-    return f"{len(paths)} JPEG files of {SCENE_SIZE} px, {backbone} at {image_size} px"
+    with Image.open(paths[0]) as picture:
+        return f"{len(paths)} {picture.format} files of {max(picture.size)} px, {backbone} at {image_size} px"
 
 
 def network_of(extractor: CNNFeatureExtractor, device: str = "cpu") -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +33,14 @@ def run(arguments: argparse.Namespace) -> Iterator[Record]:
     precisions = dict.fromkeys(resolve_precision(precision, "cpu") for precision in chosen_precisions(arguments))
     with image_files(arguments.folder, arguments.n_images) as data:
         paths = data.data[: arguments.n_images]
+        batch_sizes = [batch_size for batch_size in BATCH_SIZES if batch_size <= len(paths)]
         yield {
             "what": "files to features against batch size",
             "data": described(paths, arguments.backbone, arguments.image_size),
             "n_images": len(paths),
             "n_rounds": arguments.rounds,
-            "batch_sizes": BATCH_SIZES,
-            "rates": {precision: _rates(paths, precision, arguments) for precision in precisions},
+            "batch_sizes": batch_sizes,
+            "rates": {precision: _rates(paths, precision, batch_sizes, arguments) for precision in precisions},
         }
 
 
@@ -49,7 +50,7 @@ def rate_against_batch_size(record: Record) -> Figure:
     Parameters
     ----------
     record : dict
-        What ``run`` gives.
+        What ``run`` gives, as it was written: with the machine that it ran on.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator
@@ -72,11 +73,13 @@ def rate_against_batch_size(record: Record) -> Figure:
     axes.tick_params(labelsize=11)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(title="precision", fontsize=11, frameon=False)
+    axes.legend(title=f"median and interval of {record['n_rounds']} rounds", fontsize=11, frameon=False)
     return figure
 
 
-def _rates(paths: Any, precision: str, arguments: argparse.Namespace) -> dict[str, list[Any]]:
+def _rates(
+    paths: Any, precision: str, batch_sizes: Sequence[int], arguments: argparse.Namespace
+) -> dict[str, list[Any]]:
     """Medians over the rounds, in each of which every batch size has its turn."""
     extractors = [
         CNNFeatureExtractor(
@@ -89,7 +92,7 @@ def _rates(paths: Any, precision: str, arguments: argparse.Namespace) -> dict[st
             cache=False,
             random_state=0,
         ).fit(paths)
-        for batch_size in BATCH_SIZES
+        for batch_size in batch_sizes
     ]
     reference = extractors[-1].transform(paths)
     for extractor in extractors[:-1]:
