@@ -83,6 +83,7 @@ def _against_embetter(paths: Sequence[Any], arguments: argparse.Namespace) -> It
             yield {
                 "what": f"{name} / files to features, {_resolved(precision)}",
                 "data": described(paths, ours.backbone_.name, ours.backbone_.geometry.size[0]),
+                "precision": _resolved(precision),
                 "relative_error": error,
                 **interleaved_pairs(
                     timed(partial(encoder.fit_transform, paths)),
@@ -129,6 +130,7 @@ def _against_dataloader(paths: Sequence[Any], arguments: argparse.Namespace) -> 
         yield {
             "what": f"DataLoader, {arguments.workers} workers / files to features, {_resolved(precision)}",
             "data": described(paths, arguments.backbone, arguments.image_size),
+            "precision": _resolved(precision),
             "relative_error": error,
             **interleaved_pairs(
                 timed(loop), timed(partial(ours.transform, paths)), arguments.pairs, n_images=len(paths)

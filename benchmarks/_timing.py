@@ -14,6 +14,8 @@ from benchmarks._records import Record
 
 Timed = Callable[[], float]  # does the work once and gives its seconds
 
+LEAST_PAIRS = 6  # of fewer values not even the range holds the median in 95 of 100 cases
+
 _RTOL = 1e-4  # the same arithmetic in another order
 _LOOSE = 0.05  # of a whole matrix: bf16, or another library's way of resizing
 
@@ -64,7 +66,7 @@ def interleaved_pairs(
 def median_interval(values: Sequence[float] | np.ndarray[Any, Any]) -> tuple[float, list[float]]:
     """Median, and its interval of 95 % whatever the distribution.
 
-    The interval lies between two order statistics. Five values or fewer cannot give 95 %: theirs is the whole range.
+    The interval lies between two order statistics; below ``LEAST_PAIRS`` values it is the whole range, and holds less.
     """
     values = np.sort(values)
     low = int(max(binom.ppf(0.025, len(values), 0.5) - 1, 0))

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
+from benchmarks._timing import LEAST_PAIRS
 
 DOCUMENTS = (Path(__file__).parent.parent / "README.md", Path(__file__).parent / "README.md")
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
@@ -37,7 +38,7 @@ def speed(*files: str) -> str:
         {
             "what": record["what"],
             "data": record["data"],
-            "ratio [95 % interval]": "{:.2f} [{:.2f}, {:.2f}]".format(record["ratio"], *record["ratio_interval"]),
+            "ratio [95 % interval]": _ratio(record),
             "seconds": "{first_seconds:.3f} / {second_seconds:.3f}".format(**record),
         }
         for record in records
@@ -136,6 +137,12 @@ def _with_origins(rows: list[dict[str, str]], records: list[Record]) -> str:
         return "Not measured yet.\n"
     origins = dict.fromkeys(_origin(record) for record in records)
     return f"{to_markdown(pd.DataFrame(rows))}\n\n" + "\n".join(origins) + "\n"
+
+
+def _ratio(record: Record) -> str:
+    cell = "{:.2f} [{:.2f}, {:.2f}]".format(record["ratio"], *record["ratio_interval"])
+    few = record["n_pairs"] < LEAST_PAIRS
+    return f"{cell} (range of {record['n_pairs']} pairs)" if few else cell
 
 
 def _origin(record: Record) -> str:

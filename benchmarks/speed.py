@@ -58,10 +58,11 @@ def told(record: Record) -> str:
     title = f"{record['what']} ({record['data']})"
     if "ratio" not in record:
         return f"{title}: " + ", ".join(f"{key} {_short(record[key])}" for key in record if key not in {"what", "data"})
+    low, high = record["ratio_interval"]
     line = (
-        f"{title}: {record['ratio']:.2f} [{{:.2f}}, {{:.2f}}], medians {record['first_seconds']:.4f} s / "
-        f"{record['second_seconds']:.4f} s"
-    ).format(*record["ratio_interval"])
+        f"{title}: {record['ratio']:.2f} [{low:.2f}, {high:.2f}], "
+        f"medians {record['first_seconds']:.4f} s / {record['second_seconds']:.4f} s"
+    )
     details = ("images_per_second", "relative_error", "images_through_network", "largest_score_difference")
     return ", ".join([line, *(f"{key} {_short(record[key])}" for key in details if key in record)])
 

@@ -234,6 +234,24 @@ def test_tables_without_records_say_so(tmp_path, monkeypatch):
         assert render.TABLES[name]() == "Not measured yet.\n"
 
 
+def test_speed_table_names_few_pairs(tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    record = {
+        "what": "a / b",
+        "data": "c",
+        "command": "d",
+        "machine": "e",
+        "commit": "f",
+        "time": "2026-01-01T00:00:00",
+    }
+    record |= {"ratio": 2.0, "ratio_interval": [1.5, 2.5], "first_seconds": 2.0, "second_seconds": 1.0}
+    records = [{**record, "n_pairs": n_pairs} for n_pairs in (5, 6)]
+    (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    few, enough = render.speed("some.jsonl").splitlines()[2:4]
+    assert "| 2.00 [1.50, 2.50] (range of 5 pairs) |" in few
+    assert "| 2.00 [1.50, 2.50] |" in enough
+
+
 def test_records_of_results_name_their_commit_and_versions():
     for path in render.RESULTS.glob("*.jsonl"):
         for record in read_records(path):
