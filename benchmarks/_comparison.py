@@ -102,7 +102,7 @@ def compare(
         for row, model in enumerate(models):
             for fold, (train, test) in enumerate(splits):
                 progress.update(task, description=f"{model.name}, fold {fold + 1}")
-                result = _measure(model, X, Y, train, test, scoring=scoring, n_jobs=arguments.n_jobs)
+                result = measure(model, X, Y, train, test, scoring=scoring, n_jobs=arguments.n_jobs)
                 names = {"row": row, "model": model.name, "features": model.features, "weights": model.weights}
                 records.append({**common, **names, "fold": fold, **result})
                 write_record(file, records[-1])
@@ -119,7 +119,14 @@ def k_folds(n_samples: int, n_folds: int) -> list[Split]:
     return list(KFold(n_folds, shuffle=True, random_state=0).split(np.zeros(n_samples)))
 
 
-def _measure(model: Model, X: Any, Y: Any, train: Any, test: Any, *, scoring: str, n_jobs: int) -> Record:
+def measure(model: Model, X: Any, Y: Any, train: Any, test: Any, *, scoring: str, n_jobs: int) -> Record:
+    """Search a model inside one training part, and score it on the test part.
+
+    Returns
+    -------
+    record : dict
+        ``parameters`` (the best), ``fit_seconds`` and ``scores``.
+    """
     estimator = clone(model.estimator)
     if model.grid:
         inner = KFold(3, shuffle=True, random_state=1)

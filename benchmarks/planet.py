@@ -38,6 +38,7 @@ from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, M
 Source = tuple[str, str | None]  # a backbone and its weights
 
 N_SCENES, N_PRETRAINING, SCENE_SIZE = 600, 1500, 64
+RELEVANCE = BinaryRelevance(LogisticRegression(max_iter=1000))
 
 
 class ColourStatistics(TransformerMixin, BaseEstimator):
@@ -54,25 +55,24 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
 
 def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) -> list[Model]:
     """The models of the table: trivial ones, each source's features under each method, and networks that learn."""
-    regularisation = [0.01] if smoke else [0.001, 0.003, 0.01, 0.03]
-    relevance = BinaryRelevance(LogisticRegression(max_iter=1000))
-    colours = make_pipeline(ColourStatistics(), StandardScaler(), relevance)
+    regularisation = regularisations(smoke=smoke)
+    colours = make_pipeline(ColourStatistics(), StandardScaler(), RELEVANCE)
     rows = [
         Model("tag frequencies", "-", "-", BinaryRelevance(DummyClassifier(strategy="prior"))),
-        _relevance_row(colours, "RGB mean, deviation", "-", [0.1, 1.0]),
+        relevance_row(colours, "RGB mean, deviation", "-", [0.1, 1.0]),
     ]
     trained = [(backbone, weights) for backbone, weights in sources if weights is not None]
     for backbone, weights in sources:
         extractor = _extractor(backbone, weights, image_size)
         shown = _shown(weights)
-        rows.append(_relevance_row(_on_features(extractor, relevance), backbone, shown, regularisation))
+        rows.append(relevance_row(on_features(extractor, RELEVANCE), backbone, shown, regularisation))
         if weights is not None:
             rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
     if len(trained) > 1:
         extractors = [_extractor(*source, image_size) for source in trained]
         together = " + ".join(name for name, _ in trained)
         shown = " + ".join(_shown(file) for _, file in trained)
-        rows.append(_relevance_row(_on_features(make_union(*extractors), relevance), together, shown, regularisation))
+        rows.append(relevance_row(on_features(make_union(*extractors), RELEVANCE), together, shown, regularisation))
     from_scratch = CNNClassifier(
         "small_cnn", weights=None, train="all", image_size=SCENE_SIZE, max_epochs=1 if smoke else 20, random_state=0
     )
@@ -80,7 +80,13 @@ def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) ->
     return rows
 
 
-def _relevance_row(pipeline: Pipeline, features: str, weights: str, regularisation: list[float]) -> Model:
+def regularisations(*, smoke: bool) -> list[float]:
+    """Candidates of the logistic regression on a network's features."""
+    return [0.01] if smoke else [0.001, 0.003, 0.01, 0.03]
+
+
+def relevance_row(pipeline: Pipeline, features: str, weights: str, regularisation: list[float]) -> Model:
+    """A line of the table: ``RELEVANCE`` at the end of a pipeline, searched."""
     grid = {"binaryrelevance__estimator__C": regularisation}
     return Model("BR, logistic regression", features, weights, pipeline, grid)
 
@@ -103,7 +109,7 @@ def _other_rows(
         random_state=0,
     )
     return [
-        *(Model(name, backbone, shown, _on_features(extractor, method), grid) for name, method, grid in methods),
+        *(Model(name, backbone, shown, on_features(extractor, method), grid) for name, method, grid in methods),
         Model("CNN, head only", backbone, shown, head, {"lr": [1e-3] if smoke else [1e-3, 3e-3]}),
     ]
 
@@ -198,7 +204,8 @@ def _shown(weights: str | None) -> str:
     return "random" if weights is None else Path(weights).name
 
 
-def _on_features(extractor: Any, classifier: object) -> Pipeline:
+def on_features(extractor: Any, classifier: object) -> Pipeline:
+    """A classifier behind an extractor, or behind ``"passthrough"`` where features are ready."""
     # activations are skewed; their square roots are nearer to what a linear model likes
     root = FunctionTransformer(_signed_root, feature_names_out="one-to-one")
     return make_pipeline(extractor, root, StandardScaler(), classifier)

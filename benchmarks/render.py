@@ -1,9 +1,9 @@
-"""Render the tables of README.md from the records in ``benchmarks/results``.
+"""Render the tables of README.md and benchmarks/README.md from the records in ``benchmarks/results``.
 
     python -m benchmarks.render [--check]
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; ``NAME`` is one of ``TABLES``. With ``--check``
-nothing is written, and the exit status says whether the file is up to date.
+nothing is written, and the exit status says whether the files are up to date.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, read_records, summarise, to_markdown
+from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
+from benchmarks._timing import LEAST_PAIRS
 
-README = Path(__file__).parent.parent / "README.md"
+DOCUMENTS = (Path(__file__).parent.parent / "README.md", Path(__file__).parent / "README.md")
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
@@ -31,19 +32,56 @@ def comparison(file: str, *scores: str) -> str:
 
 
 def speed(*files: str) -> str:
-    """The table of the speed benchmark."""
-    records = [record for file in files for record in read_records(RESULTS / file)]
+    """The ratios of the speed benchmark's parts."""
+    records = [record for record in _recorded(*files) if "ratio" in record]
     rows = [
         {
             "what": record["what"],
             "data": record["data"],
-            "ratio [95 % interval]": "{:.2f} [{:.2f}, {:.2f}]".format(record["ratio"], *record["ratio_interval"]),
+            "ratio [95 % interval]": _ratio(record),
             "seconds": "{first_seconds:.3f} / {second_seconds:.3f}".format(**record),
         }
         for record in records
     ]
-    origins = dict.fromkeys(_origin(record) for record in records)
-    return f"{to_markdown(pd.DataFrame(rows))}\n\n" + "\n".join(origins) + "\n"
+    return _with_origins(rows, records)
+
+
+def lookup(file: str) -> str:
+    """The table of the look-up of stored rows."""
+    records = _recorded(file)
+    rows = [
+        {
+            "data": record["data"],
+            **{
+                f"{name}, s [interval]": "{:.3f} [{:.3f}, {:.3f}]".format(
+                    record[f"{name}_seconds"], *record[f"{name}_interval"]
+                )
+                for name in ("fit", "cold", "warm")
+            },
+            "processes": record["n_processes"],
+        }
+        for record in records
+    ]
+    return _with_origins(rows, records)
+
+
+def precision(file: str) -> str:
+    """The table of the scores that follow features in float32 and in bf16."""
+    records = [record for record in _recorded(file) if "differences" in record]
+    rows = [
+        {
+            "data": record["data"],
+            "weights": record["weights"],
+            **{
+                f"{heading}: float32, bf16 (difference)": "{:.4f}, {:.4f} ({:+.4f})".format(
+                    *(record["scores"][name][score] for name in ("float32", "bf16")), record["differences"][score]
+                )
+                for score, heading in (("f2_at_threshold", "F2 at 0.2"), ("map_macro", "mAP"))
+            },
+        }
+        for record in records
+    ]
+    return _with_origins(rows, records)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -56,7 +94,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "yeast": lambda: comparison(
         "yeast.jsonl", "hamming_loss", "ranking_loss", "one_error", "coverage", "average_precision", "subset_accuracy"
     ),
-    "speed": lambda: speed("speed-mlknn.jsonl", "speed-extraction.jsonl"),
+    "speed": lambda: speed(
+        "speed-mlknn.jsonl",
+        "speed-extraction.jsonl",
+        "speed-precision.jsonl",
+        "speed-rivals.jsonl",
+        "speed-grid.jsonl",
+    ),
+    "lookup": lambda: lookup("speed-lookup.jsonl"),
+    "precision": lambda: precision("speed-precision.jsonl"),
 }
 
 
@@ -68,19 +114,38 @@ def render(text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Render the tables, or check them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.render", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if README.md is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a document is out of date")
     arguments = parser.parse_args(argv)
-    text = README.read_text(encoding="utf-8")
-    rendered = render(text)
-    if arguments.check:
-        if text != rendered:
-            print(f"{README.name} is out of date: run python -m benchmarks.render")
-        return int(text != rendered)
-    README.write_text(rendered, encoding="utf-8")
-    return 0
+    texts = {document: document.read_text(encoding="utf-8") for document in DOCUMENTS}
+    stale = {document: rendered for document, text in texts.items() if (rendered := render(text)) != text}
+    for document, rendered in stale.items():
+        if arguments.check:
+            print(f"{document} is out of date: run python -m benchmarks.render")
+        else:
+            document.write_text(rendered, encoding="utf-8")
+    return int(arguments.check and bool(stale))
 
 
-def _origin(record: dict[str, str]) -> str:
+def _recorded(*files: str) -> list[Record]:
+    """The records of those files that are there."""
+    return [record for file in files if (RESULTS / file).exists() for record in read_records(RESULTS / file)]
+
+
+def _with_origins(rows: list[dict[str, str]], records: list[Record]) -> str:
+    """A table, and below it the commands that made it."""
+    if not rows:
+        return "Not measured yet.\n"
+    origins = dict.fromkeys(_origin(record) for record in records)
+    return f"{to_markdown(pd.DataFrame(rows))}\n\n" + "\n".join(origins) + "\n"
+
+
+def _ratio(record: Record) -> str:
+    cell = "{:.2f} [{:.2f}, {:.2f}]".format(record["ratio"], *record["ratio_interval"])
+    few = record["n_pairs"] < LEAST_PAIRS
+    return f"{cell} (range of {record['n_pairs']} pairs)" if few else cell
+
+
+def _origin(record: Record) -> str:
     return f"`{record['command']}` ({record['machine']}, commit {record['commit']}, {record['time'][:10]})"
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import planet, render, speed, yeast
+from benchmarks import _grid, _lookup, planet, render, speed, yeast
+from benchmarks._rates import rate_against_batch_size
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, read_records, summarise, to_markdown
+from benchmarks._timing import check_agreement, median_interval
+from skdeep.datasets import make_aerial_scenes
 
 
 def write_arff(path: Path, n_samples: int, random_state: int) -> str:
@@ -62,13 +67,150 @@ def test_comparison_never_overwrites_records(tmp_path):
     assert out.read_text() == "kept"
 
 
-def test_speed_runs_interleaved_pairs_and_gives_an_interval(tmp_path):
-    records = speed.main(["mlknn", "--pairs", "3", "--out", str(tmp_path / "mlknn.jsonl")])
-    options = ["--pairs", "2", "--backbone", "squeezenet1_1", "--image-size", "32", "--n-images", "4"]
-    records += speed.main(["extraction", *options, "--out", str(tmp_path / "extraction.jsonl")])
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A folder of twenty small scenes."""
+    folder = tmp_path_factory.mktemp("scenes") / "planet"
+    make_aerial_scenes(20, image_size=64, random_state=0, folder=folder)
+    return str(folder)
+
+
+@pytest.fixture
+def run_part(tmp_path):
+    """Run a part of the speed benchmark, and read its records back."""
+
+    def run(part, *options):
+        out = tmp_path / f"speed-{part}.jsonl"
+        records = speed.main([part, *map(str, options), "--out", str(out)])
+        assert [record["what"] for record in read_records(out)] == [record["what"] for record in records]
+        return records
+
+    return run
+
+
+def assert_ratios(records):
     for record in records:
         low, high = record["ratio_interval"]
         assert 0 < low <= record["ratio"] <= high
+
+
+NETWORK = ("--backbone", "squeezenet1_1", "--image-size", 32)
+
+
+def test_speed_compares_mlknn_with_bare_neighbour_searches(run_part):
+    records = run_part("mlknn", "--pairs", 3)
+    assert len(records) == 1
+    assert_ratios(records)
+
+
+def test_speed_compares_extraction_with_both_bare_networks_in_each_precision(run_part):
+    records = run_part("extraction", *NETWORK, "--pairs", 2, "--n-images", 4)
+    assert_ratios(records)
+    assert [(record["precision"], "plain" in record["what"]) for record in records] == [
+        ("float32", False),
+        ("float32", True),
+        ("bf16", False),
+        ("bf16", True),
+    ]
+    errors = [record["relative_error"] for record in records]
+    assert max(errors[:3]) < 1e-5 < errors[3] < 0.05
+    assert {"4 JPEG files of 256 px, squeezenet1_1 at 32 px"} == {record["data"] for record in records}
+
+
+def test_speed_scores_features_of_both_precisions(run_part, scenes):
+    *rates, scores = run_part(
+        "precision", scenes, "--source", "squeezenet1_1", "--image-size", 32, "--cv", 2, "--smoke", "--pairs", 1
+    )
+    assert_ratios(rates)
+    assert 0 < rates[0]["relative_error"] < 0.05
+    for score, difference in scores["differences"].items():
+        means = {precision: np.mean(of[score]) for precision, of in scores["fold_scores"].items()}
+        assert difference == pytest.approx(means["bf16"] - means["float32"])
+
+
+def test_speed_compares_with_a_dataloader(run_part, scenes):
+    records = run_part(
+        "rivals", scenes, *NETWORK, "--rival", "dataloader", "--n-images", 4, "--workers", 1, "--pairs", 1
+    )
+    assert_ratios(records)
+    assert [record["what"].rpartition(" ")[2] for record in records] == ["float32", "bf16"]
+
+
+def test_speed_compares_with_embetter(run_part, scenes):
+    pytest.importorskip("embetter")
+    pytest.importorskip("timm")
+    options = ("--backbone", "resnet18", "--rival", "embetter", "--precision", "float32")
+    records = run_part("rivals", scenes, *options, "--n-images", 2, "--pairs", 1)
+    assert_ratios(records)
+    assert records[0]["what"].startswith("embetter")
+
+
+def test_speed_leaves_embetter_out_where_it_is_not_installed(run_part, scenes, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    assert run_part("rivals", scenes, "--rival", "embetter", "--n-images", 2) == []
+    assert "embetter is left out" in capsys.readouterr().out
+
+
+def test_speed_counts_the_images_that_pass_the_network_in_a_grid(run_part, scenes, monkeypatch):
+    monkeypatch.setattr(_grid, "CANDIDATES", [0.001, 0.01])
+    options = ("--pairs", 1, "--rival-pairs", 1, "--n-images", 20, "--n-uncached-images", 10)
+    records = run_part("grid", scenes, *NETWORK, *options)
+    assert_ratios(records)
+    # without a cache: training and test part of each fold for each candidate, and all images for the last fit;
+    # joblib remembers what a training part gave, not what a test part did
+    assert [record["images_through_network"] for record in records] == [
+        [20, 20],
+        [2 * 5 * 10 + 10, 10],
+        [5 * 16 + 2 * 5 * 4 + 20, 20],
+    ]
+
+
+def test_speed_looks_stored_rows_up_in_a_new_process(run_part, tmp_path, monkeypatch):
+    monkeypatch.setattr(_lookup, "_RACY", 0)
+    (record,) = run_part("lookup", "--n-images", 20, "--file-size", 400, "--processes", 1)
+    assert all(record[f"{name}_seconds"] > 0 for name in ("fit", "cold", "warm"))
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    assert f"{record['cold_seconds']:.3f}" in render.lookup("speed-lookup.jsonl")
+
+
+def test_speed_lookup_fails_if_an_image_passes_the_network(tmp_path):
+    _lookup._write_files(tmp_path, 3, 400)
+    np.save(tmp_path / "features.npy", np.zeros((3, _lookup.N_FEATURES)))
+    with pytest.raises(RuntimeError, match="3 images passed the network"):
+        _lookup.look_up(tmp_path)
+
+
+def test_speed_draws_rates_against_batch_size(run_part, scenes, tmp_path):
+    (record,) = run_part("batch-size", scenes, *NETWORK, "--n-images", 4, "--rounds", 2)
+    assert record["batch_sizes"] == [1, 2, 4]
+    figure = rate_against_batch_size(record)
+    (axes,) = figure.axes
+    lines = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert lines == {precision: rates["median"] for precision, rates in record["rates"].items()}
+    assert set(lines) == {"float32", "bf16"}
+    assert all("(" in label for label in (axes.get_xlabel(), axes.get_ylabel())), "axes say their units"
+    figure.savefig(tmp_path / "rates.png")
+
+
+@pytest.mark.parametrize("n_values", [6, 9, 11])
+def test_median_interval_holds_the_median_in_95_of_100_cases(n_values):
+    samples = np.random.default_rng(0).exponential(size=(4000, n_values))
+    intervals = [median_interval(sample)[1] for sample in samples]
+    held = np.mean([low <= np.log(2) <= high for low, high in intervals])
+    assert held > 0.94
+
+
+def test_agreement_is_to_each_number_or_to_the_whole_matrix():
+    exact = np.random.default_rng(0).standard_normal((5, 7))
+    rounded = torch.from_numpy(exact).bfloat16().double().numpy()
+    assert check_agreement(exact * (1 + 5e-5), exact, close=True) == pytest.approx(5e-5)
+    assert 0 < check_agreement(rounded, exact, close=False) < 0.01
+    with pytest.raises(RuntimeError, match="do not compute the same"):
+        check_agreement(rounded, exact, close=True)
+    with pytest.raises(RuntimeError, match="do not compute the same"):
+        check_agreement(exact[::-1], exact, close=False)
+    with pytest.raises(RuntimeError, match=r"shapes \(4, 7\) and \(5, 7\)"):
+        check_agreement(exact[1:], exact, close=False)
 
 
 def test_summary_gives_mean_and_deviation_over_folds():
@@ -81,8 +223,33 @@ def test_summary_gives_mean_and_deviation_over_folds():
 
 
 def test_readme_tables_say_what_the_records_say():
-    assert render.main(["--check"]) == 0, "README.md is out of date: run python -m benchmarks.render"
-    assert set(render.TABLES) == {found["name"] for found in render._TABLE.finditer(render.README.read_text())}
+    assert render.main(["--check"]) == 0, "out of date: run python -m benchmarks.render"
+    texts = "".join(document.read_text(encoding="utf-8") for document in render.DOCUMENTS)
+    assert set(render.TABLES) == {found["name"] for found in render._TABLE.finditer(texts)}
+
+
+def test_tables_without_records_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    for name in ("speed", "lookup", "precision"):
+        assert render.TABLES[name]() == "Not measured yet.\n"
+
+
+def test_speed_table_names_few_pairs(tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "RESULTS", tmp_path)
+    record = {
+        "what": "a / b",
+        "data": "c",
+        "command": "d",
+        "machine": "e",
+        "commit": "f",
+        "time": "2026-01-01T00:00:00",
+    }
+    record |= {"ratio": 2.0, "ratio_interval": [1.5, 2.5], "first_seconds": 2.0, "second_seconds": 1.0}
+    records = [{**record, "n_pairs": n_pairs} for n_pairs in (5, 6)]
+    (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    few, enough = render.speed("some.jsonl").splitlines()[2:4]
+    assert "| 2.00 [1.50, 2.50] (range of 5 pairs) |" in few
+    assert "| 2.00 [1.50, 2.50] |" in enough
 
 
 def test_records_of_results_name_their_commit_and_versions():
