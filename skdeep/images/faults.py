@@ -1,0 +1,51 @@
+"""Find the files that hold no whole picture, without decoding those that do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skdeep.exceptions import ImageError
+from skdeep.images.decode import decode, opened
+
+
+def find_fault(content: bytes) -> str | None:
+    """Say why the content of a file is no whole picture; None if nothing speaks against it.
+
+    A file that can be opened and bears the mark of its format's end is taken for whole: this finds files that are no
+    images or were cut short, not bits that changed inside. All others are decoded, and decoding alone decides.
+    """
+    try:
+        with opened(content) as image:
+            ends = _ENDS.get(image.format or "")
+        if ends is None or not ends(content):
+            decode(content)
+    except ImageError as error:
+        return str(error)
+    return None
+
+
+def _jpeg_ends(content: bytes) -> bool:
+    """Whether the end marker follows the last scan; inside a scan neither can occur."""
+    return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+
+
+def _png_ends(content: bytes) -> bool:
+    return content[-8:-4] == b"IEND"
+
+
+def _gif_ends(content: bytes) -> bool:
+    """Whether the trailer follows an empty block: it alone would be there by chance in one of 256 files."""
+    return content.endswith(b"\0;")
+
+
+def _webp_ends(content: bytes) -> bool:
+    return len(content) >= int.from_bytes(content[4:8], "little") + 8
+
+
+_ENDS: dict[str, Callable[[bytes], bool]] = {
+    "JPEG": _jpeg_ends,
+    "MPO": _jpeg_ends,
+    "PNG": _png_ends,
+    "GIF": _gif_ends,
+    "WEBP": _webp_ends,
+}
