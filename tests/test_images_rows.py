@@ -125,7 +125,7 @@ def test_sparse_rows_take_the_smallest_dtype_and_mean_what_dense_ones_do(
 @pytest.mark.parametrize("value", [-1, 256, np.nan])
 def test_sparse_values_outside_the_pixel_range_are_refused(value: float) -> None:
     X = sparse.csr_array(np.array([[0, value, 3, 0]]))
-    with pytest.raises(ImageError, match="between 0 and 255, got values from|contains NaN"):
+    with pytest.raises(ImageError, match=r"between 0 and 255, got values from|contains NaN"):
         as_images(X, image_shape=(2, 2))
 
 

@@ -4,7 +4,8 @@ All that Pillow reads becomes RGB of 8 bits. Where formats leave room, these are
 
 - The first frame of an animation, the first page of a document.
 - EXIF orientation is undone. An EXIF block that cannot be read says nothing.
-- CMYK and YCCK become RGB by Pillow's formula; colour profiles are not applied.
+- CMYK and YCCK become RGB by Pillow's formula; colour profiles are not applied. JPEGs hold CMYK inverted, as Adobe has
+  it, whether Adobe's mark is there or not.
 - What is transparent shows white, whether by an alpha channel (premultiplied or not), by a palette or by a
   transparent colour.
 - 16 bits lose their lower 8. Nothing is stretched: a TIFF whose 12-bit values sit in 16 bits becomes dark.
@@ -121,8 +122,8 @@ def _draft(image: Image.Image, geometry: Geometry) -> None:
     sides = tuple(zip(image.size, wanted if turned else wanted[::-1], strict=True))
     for scale in (8, 4, 2):
         large = all(side >= 2 * scale * target for side, target in sides)
-        # the blocks overhang where the scale does not divide the side: by a quarter of a pixel of the result at most
-        exact = all(-side % scale * target * 4 <= side for side, target in sides)
+        # where the scale does not divide the side the last block overhangs: by 1/16 pixel of the result at most
+        exact = all(-side % scale * target * 16 <= side for side, target in sides)
         if large and exact:
             image.draft(None, (image.width // scale, image.height // scale))
             return

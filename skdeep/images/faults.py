@@ -34,8 +34,28 @@ def _png_ends(content: bytes) -> bool:
 
 
 def _gif_ends(content: bytes) -> bool:
-    """Whether the trailer follows an empty block: it alone would be there by chance in one of 256 files."""
-    return content.endswith(b"\0;")
+    """Whether the blocks of the first frame are there to the last; the trailer alone may be there by chance."""
+    try:
+        position = 13 + _gif_colours(content[10])
+        while content[position] == 0x21:
+            position = _after_gif_blocks(content, position + 2)
+        if content[position] != 0x2C:
+            return False
+        _after_gif_blocks(content, position + 11 + _gif_colours(content[position + 9]))
+    except IndexError:
+        return False
+    return True
+
+
+def _gif_colours(flags: int) -> int:
+    """Bytes of the colour table that these flags announce."""
+    return 3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0
+
+
+def _after_gif_blocks(content: bytes, position: int) -> int:
+    while size := content[position]:
+        position += size + 1
+    return position + 1
 
 
 def _webp_ends(content: bytes) -> bool:

@@ -75,8 +75,7 @@ class Geometry:
             Of the same dtype. ``"bicubic"`` may take fractions a little beyond 0 and 1. Pixels that have the size
             already are not copied.
         """
-        whole = list(self.whole_size(*pixels.shape[-2:]))
-        pixels = F.resize(pixels, whole, interpolation=InterpolationMode(self.interpolation), antialias=True)
+        pixels = self._resize(pixels, self.whole_size(*pixels.shape[-2:]))
         if self.policy == "crop":
             return F.center_crop(pixels, list(self.size))
         return self._pad(pixels) if self.policy == "pad" else pixels
@@ -98,6 +97,15 @@ class Geometry:
         if excess > 0:
             return bound_height, max(1, round(width * bound_height / height))
         return max(1, round(height * bound_width / width)), bound_width
+
+    def _resize(self, pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        mode = InterpolationMode(self.interpolation)
+        if size[1] == 1:
+            # torch (seen in 2.15) goes wrong, or fails, on the height of what is to be one pixel wide: height first
+            if pixels.shape[-1] == 1:
+                pixels = pixels.expand(*pixels.shape[:-1], 2)
+            pixels = F.resize(pixels, [size[0], pixels.shape[-1]], interpolation=mode, antialias=True)
+        return F.resize(pixels, list(size), interpolation=mode, antialias=True)
 
     def _pad(self, pixels: torch.Tensor) -> torch.Tensor:
         if pixels.shape[-2:] == self.size:
