@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from skdeep.exceptions import ImageError
 from skdeep.images import as_images
-from skdeep.images.channels import channels_last, find_channel_axis, settle_n_channels
+from skdeep.images.channels import channels_last, find_channel_axis, resolve_channel_axis, settle_n_channels
 
 
 @pytest.mark.parametrize(
@@ -48,9 +50,29 @@ def test_channel_axis_that_cannot_be_found_asks_for_the_parameter() -> None:
 def test_channels_last_gives_views() -> None:
     X = np.zeros((2, 3, 4, 5))
     assert channels_last(X, "first").shape == (2, 4, 5, 3)
+    assert channels_last(X[0], "first").shape == (4, 5, 3)
     assert channels_last(X, "last").shape == X.shape
-    assert channels_last(X[0], "first").shape == (3, 4, 5, 1)
     assert np.shares_memory(channels_last(X, "first"), X)
+
+
+@pytest.mark.parametrize(
+    ("shape", "settled", "n_channels", "expected"),
+    [
+        ((3, 8, 9), "last", 3, "first"),
+        ((8, 9, 3), "first", 3, "last"),
+        # both readings are possible, or none: what fit settled on holds
+        ((3, 8, 3), "first", 3, "first"),
+        ((3, 8, 3), "last", 3, "last"),
+        ((4, 8, 9), "last", 3, "last"),
+        ((3, 8, 9), "last", None, "last"),
+        ((8, 9, 4), "auto", 7, "last"),
+    ],
+)
+def test_channel_axis_of_fit_holds_unless_the_other_alone_fits(
+    shape: tuple[int, ...], settled: Any, n_channels: int | None, expected: str
+) -> None:
+    assert resolve_channel_axis([shape], settled, n_channels) == expected
+    assert resolve_channel_axis([], settled, n_channels) == settled
 
 
 @pytest.mark.parametrize(

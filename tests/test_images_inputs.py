@@ -232,11 +232,11 @@ def test_fractions_are_refused_where_white_was_settled_as_255(pictures: Array) -
         (np.zeros(12), {}, r"shape \(12,\)"),
         (None, {}, r"shape \(\)"),
         (np.zeros((2, 6, 5, 5)), {}, "Cannot tell the channels"),
-        (["a.jpg", np.nan], {}, "row 0 is a path, but row 1 is a float"),
+        (["a.jpg", np.nan], {}, "some rows are paths, but row 1 is a float"),
         ([[[1, 2], [3]]], {}, "all rows of one form: .*inhomogeneous"),
         (np.zeros((2, 11)), {"image_shape": (2, 2, 3)}, r"image_shape=\(2, 2, 3\) need at least 12 numbers"),
         (np.full((2, 12), "a", dtype=object), {"image_shape": (2, 2, 3)}, "need at least 12 numbers.*dtype object"),
-        ([np.zeros((2, 2)), Path("a.jpg")], {}, "row 1 is a path, but row 0 is a ndarray"),
+        ([np.zeros((2, 2)), Path("a.jpg")], {}, "some rows are paths, but row 0 is a ndarray"),
         ([np.zeros((2, 2)), np.zeros((1, 2, 2, 1))], {}, r"in row 1 a ndarray of shape \(1, 2, 2, 1\)"),
         ([{}, {}], {}, "PIL images and arrays of 2 or 3 axes only, got in row 0 a dict"),
     ],
@@ -318,6 +318,12 @@ def test_an_axis_that_fit_did_not_see_stays_open(paths: list[str], pictures: Arr
     assert (fitted.channel_axis, fitted.n_channels) == ("auto", 3)
     for X in (pictures, np.moveaxis(pictures, -1, 1)):
         np.testing.assert_array_equal(pixels_of(X, like=fitted), pictures)
+
+
+def test_arrays_of_either_axis_are_read_alike_after_fit(pictures: Array) -> None:
+    channels_first = np.moveaxis(pictures, -1, 1)
+    for fitted, X in [(pictures, channels_first), (channels_first, pictures), (channels_first, list(pictures))]:
+        np.testing.assert_array_equal(pixels_of(X, like=as_images(fitted).format), pictures)
 
 
 def test_another_number_of_channels_than_in_fit_is_refused(pictures: Array, paths: list[str]) -> None:

@@ -43,11 +43,38 @@ def find_channel_axis(shapes: Collection[tuple[int, ...]]) -> Literal["first", "
     )
 
 
-def channels_last(X: NDArray[Any], channel_axis: Literal["first", "last"]) -> NDArray[Any]:
-    """View images of shape (n, h, w), (n, h, w, c) or (n, c, h, w) as (n, h, w, c)."""
-    if X.ndim == 3:
-        return X[..., None]
-    return X if channel_axis == "last" else np.moveaxis(X, 1, -1)
+def resolve_channel_axis(
+    shapes: Collection[tuple[int, ...]], channel_axis: ChannelAxis, n_channels: int | None
+) -> ChannelAxis:
+    """Tell which axis of pictures holds their channels.
+
+    Parameters
+    ----------
+    shapes : collection of tuples of int
+        Of single pictures, three axes each; without any, the question stays open.
+    channel_axis : {"auto", "first", "last"}
+        What the user says, or ``fit`` has settled on.
+    n_channels : int or None
+        What ``fit`` has seen. Where the other axis alone has that number, that is the one: no second reading is
+        possible.
+
+    Raises
+    ------
+    ImageError
+        If neither the user nor the shapes tell.
+    """
+    if not shapes:
+        return channel_axis
+    if channel_axis == "auto":
+        return find_channel_axis(shapes)
+    counts = {"first": {shape[0] for shape in shapes}, "last": {shape[-1] for shape in shapes}}
+    other: ChannelAxis = "first" if channel_axis == "last" else "last"
+    return other if counts[other] == {n_channels} != counts[channel_axis] else channel_axis
+
+
+def channels_last(X: NDArray[Any], channel_axis: ChannelAxis) -> NDArray[Any]:
+    """View images of shape (..., h, w, c) or (..., c, h, w) as (..., h, w, c)."""
+    return np.moveaxis(X, -3, -1) if channel_axis == "first" else X
 
 
 def settle_n_channels(counts: Collection[int], settled: int | None) -> int:

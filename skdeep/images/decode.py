@@ -140,7 +140,8 @@ def _orientation(image: Image.Image) -> int:
 def _coloured(image: Image.Image) -> Image.Image:
     """A loaded image in RGB."""
     tags = getattr(image, "tag_v2", {})
-    _check_tiff(tags)
+    if tags:
+        _check_tiff(tags)
     # of PGM files alone Pillow brings 32-bit numbers to a known range
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return _eight_bits(image, inverted=tags.get(_PHOTOMETRIC) == 0).convert("RGB")

@@ -25,8 +25,9 @@ def find_fault(content: bytes) -> str | None:
 
 
 def _jpeg_ends(content: bytes) -> bool:
-    """Whether the end marker follows the last scan; inside a scan neither can occur."""
-    return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+    """Whether an end marker follows the last start of a scan; inside a scan neither can occur."""
+    end = content.rfind(b"\xff\xd9")
+    return end >= 0 and content.find(b"\xff\xda", end) < 0
 
 
 def _png_ends(content: bytes) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,7 +15,7 @@ from scipy import sparse
 
 from skdeep._text import listed
 from skdeep.exceptions import ImageError
-from skdeep.images.channels import ChannelAxis, channels_last, find_channel_axis, settle_n_channels
+from skdeep.images.channels import ChannelAxis, channels_last, resolve_channel_axis, settle_n_channels
 from skdeep.images.decode import to_rgb
 from skdeep.images.rows import split_rows, warn_if_large
 from skdeep.images.sources import ArrayImages, FileImages, ImageFormat, Images, ImageShape
@@ -59,7 +58,7 @@ def as_images(
     like : ImageFormat, default=None
         The format that ``fit`` settled on; it overrules ``image_shape``, ``pixel_range`` and ``channel_axis``. Grey
         images are repeated to three channels where ``fit`` saw three, as among RGB images in a list; any other number
-        of channels than in ``fit`` is an error.
+        of channels than in ``fit`` is an error. Arrays whose other axis alone has that number are read by it.
 
     Returns
     -------
@@ -87,29 +86,27 @@ def as_images(
     if len(column) == 0:
         raise ImageError("Found array with 0 sample(s) in X while a minimum of 1 is required.")
 
-    def settle(counts: Collection[int], white: Literal[255, 1]) -> ImageFormat:
-        n_channels = settle_n_channels(counts, None if like is None else like.n_channels)
-        return ImageFormat(white, image_shape, channel_axis, n_channels, side_features.shape[1], side_names)
-
+    n_channels = None if like is None else like.n_channels
     if isinstance(column, list) and _are_paths(column):
-        paths = [Path(item) for item in column]
-        if on_error == "raise":
-            _check_present(paths)
-        return FileImages(paths, side_features, settle({_RGB}, 255 if pixel_range == "auto" else pixel_range))
+        white: Literal[255, 1] = 255 if pixel_range == "auto" else pixel_range
+        n_channels = settle_n_channels({_RGB}, n_channels)
+        image_format = ImageFormat(white, image_shape, channel_axis, n_channels, side_features.shape[1], side_names)
+        paths = [os.fspath(item) for item in column]
+        return FileImages(paths, side_features, image_format, missing_ok=on_error == "nan")
     if isinstance(column, list):
-        column, channel_axis, faults = _item_arrays(column, channel_axis)
-        if faults and on_error == "raise":
-            named = listed(f"row {row} ({reason})" for row, reason in faults.items())
-            raise ImageError(f"{len(faults)} of {len(column)} images cannot be read: {named}.")
-        pictures = [array for row, array in enumerate(column) if row not in faults]
+        arrays, channel_axis, faults = _item_arrays(column, channel_axis, n_channels)
+        pictures = [array for row, array in enumerate(arrays) if row not in faults]
+        images: list[NDArray[Any]] | NDArray[Any] = arrays
     else:
-        if column.ndim == 4 and channel_axis == "auto":
-            channel_axis = find_channel_axis([column.shape[1:]])
-        column, faults = channels_last(column, "first" if channel_axis == "first" else "last"), {}
-        pictures = [column]
+        images, channel_axis, faults = *_one_array(column, channel_axis, n_channels), {}
+        pictures = [images]
+    if faults and on_error == "raise":
+        named = listed(f"row {row} ({reason})" for row, reason in faults.items())
+        raise ImageError(f"{len(faults)} of {len(images)} images cannot be read: {named}.")
     white = _check_values(pictures, pixel_range, settled=like is not None)
-    image_format = settle({array.shape[-1] for array in pictures} or {_RGB}, white)
-    return ArrayImages(column, side_features, image_format, faults)
+    n_channels = settle_n_channels({array.shape[-1] for array in pictures} or {_RGB}, n_channels)
+    image_format = ImageFormat(white, image_shape, channel_axis, n_channels, side_features.shape[1], side_names)
+    return ArrayImages(images, side_features, image_format, faults)
 
 
 def _check_parameters(image_shape: Any, pixel_range: Any, channel_axis: Any, on_error: Any) -> None:
@@ -142,12 +139,6 @@ def _check_side_features(n_side_features: int, side_names: tuple[str, ...] | Non
             "The feature names should match those that were passed during fit: beside the images there were "
             f"{like.side_names}, now there are {side_names}."
         )
-
-
-def _check_present(paths: list[Path]) -> None:
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        raise ImageError(f"{len(missing)} of {len(paths)} image files cannot be found: {listed(missing)}.")
 
 
 def _side_names(X: Any, image_shape: ImageShape | None) -> tuple[str, ...] | None:
@@ -229,18 +220,26 @@ def _as_side_features(table: Any) -> NDArray[np.float32]:
 
 def _are_paths(items: Sequence[Any]) -> bool:
     """Whether all items are paths; raise ``ImageError`` if only some of them are."""
-    are = [isinstance(item, str | os.PathLike) for item in items]
-    if any(are) and not all(are):
-        path, other = are.index(True), are.index(False)
+    are = {kind: issubclass(kind, str | os.PathLike) for kind in set(map(type, items))}
+    if any(are.values()) and not all(are.values()):
+        row, item = next((row, item) for row, item in enumerate(items) if not are[type(item)])
         raise ImageError(
-            f"X must hold paths only, or PIL images and arrays only: row {path} is a path, but row {other} is a "
-            f"{type(items[other]).__name__}."
+            "X must hold paths only, or PIL images and arrays only: some rows are paths, but row "
+            f"{row} is a {type(item).__name__}."
         )
-    return all(are)
+    return all(are.values())
+
+
+def _one_array(X: NDArray[Any], channel_axis: ChannelAxis, n_channels: int | None) -> tuple[NDArray[Any], ChannelAxis]:
+    """View an array of all images as one whose channels come last, and say where they came."""
+    if X.ndim == 3:
+        return X[..., None], channel_axis
+    channel_axis = resolve_channel_axis([X.shape[1:]], channel_axis, n_channels)
+    return channels_last(X, channel_axis), channel_axis
 
 
 def _item_arrays(
-    items: Sequence[Any], channel_axis: ChannelAxis
+    items: Sequence[Any], channel_axis: ChannelAxis, n_channels: int | None
 ) -> tuple[list[NDArray[Any]], ChannelAxis, dict[int, str]]:
     """Turn PIL images and arrays into arrays whose channels come last; those that cannot be loaded are empty.
 
@@ -264,11 +263,9 @@ def _item_arrays(
         if array.ndim == 3:
             open_rows.append(row)
         arrays.append(array if array.ndim == 3 else array[..., None])
-    if open_rows and channel_axis == "auto":
-        channel_axis = find_channel_axis([arrays[row].shape for row in open_rows])
-    if channel_axis == "first":
-        for row in open_rows:
-            arrays[row] = np.moveaxis(arrays[row], 0, -1)
+    channel_axis = resolve_channel_axis([arrays[row].shape for row in open_rows], channel_axis, n_channels)
+    for row in open_rows:
+        arrays[row] = channels_last(arrays[row], channel_axis)
     return arrays, channel_axis, faults
 
 

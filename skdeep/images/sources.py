@@ -116,10 +116,20 @@ class Images(ABC):
 class FileImages(Images):
     """Images in files, read when they are asked for."""
 
-    def __init__(self, paths: list[Path], side_features: NDArray[np.float32], image_format: ImageFormat) -> None:
+    def __init__(
+        self,
+        paths: list[str],
+        side_features: NDArray[np.float32],
+        image_format: ImageFormat,
+        *,
+        missing_ok: bool = False,
+    ) -> None:
         super().__init__(side_features, image_format)
         self._paths = paths
         self._digests: dict[int, bytes] = {}
+        missing = [] if missing_ok else [path for path in paths if not Path(path).is_file()]
+        if missing:
+            raise ImageError(f"{len(missing)} of {len(paths)} image files cannot be found: {listed(missing)}.")
 
     def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
         """Read, decode and resize a file."""
@@ -139,7 +149,7 @@ class FileImages(Images):
 
     def _read(self, row: int) -> bytes:
         try:
-            return self._paths[row].read_bytes()
+            return Path(self._paths[row]).read_bytes()
         except OSError as error:
             raise ImageError(f"The image {self._name(row)} cannot be read: {error}.") from error
 
@@ -149,13 +159,13 @@ class FileImages(Images):
 
     def _fault(self, row: int) -> str | None:
         try:
-            content = self._paths[row].read_bytes()
+            content = Path(self._paths[row]).read_bytes()
         except OSError as error:
             return error.strerror or str(error)
         return find_fault(content)
 
     def _name(self, row: int) -> str:
-        return repr(str(self._paths[row]))
+        return repr(self._paths[row])
 
 
 class ArrayImages(Images):
