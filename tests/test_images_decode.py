@@ -213,10 +213,12 @@ def test_bits_and_grey_become_rgb() -> None:
         np.testing.assert_array_equal(saved(Image.new("L", (1, 1), 77), format), rgb((77, 77, 77)))
 
 
-@pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
-def test_sixteen_bits_of_grey_are_scaled_not_cut_off(format: str) -> None:
-    image = Image.fromarray(np.array([[0, 255, 256, 32768, 65535]], dtype=np.uint16))
-    np.testing.assert_array_equal(saved(image, format)[0, :, 0], [0, 0, 1, 128, 255])
+def test_sixteen_bits_of_grey_are_scaled_not_cut_off() -> None:
+    values, expected = np.array([[0, 255, 256, 32768, 65535]], dtype=np.uint16), [0, 0, 1, 128, 255]
+    for format in ("PNG", "TIFF"):
+        np.testing.assert_array_equal(saved(Image.fromarray(values), format)[0, :, 0], expected)
+    graymap = b"P5 5 1 65535\n" + values.astype(">u2").tobytes()
+    np.testing.assert_array_equal(decode(graymap)[0, :, 0], expected)
 
 
 def test_sixteen_bits_of_grey_are_read_in_either_order() -> None:

@@ -79,6 +79,9 @@ FORMS_OF_ARRAYS = {
     "PIL": lambda pictures: [Image.fromarray(picture) for picture in pictures],
     "Series of PIL": lambda pictures: pd.Series([Image.fromarray(picture) for picture in pictures]),
     "DataFrame of arrays": lambda pictures: pd.DataFrame({"image": list(pictures)}),
+    "DataFrame of PIL and numbers": lambda pictures: pd.DataFrame(
+        {"image": [Image.fromarray(picture) for picture in pictures], "side": range(len(pictures))}
+    ),
     "int64": lambda pictures: pictures.astype(np.int64),
     "float64": lambda pictures: pictures.astype(np.float64),
     "float16": lambda pictures: pictures.astype(np.float16),
@@ -351,8 +354,8 @@ def test_grey_among_colour_is_repeated(pictures: Array) -> None:
 
 def test_a_large_array_of_bytes_is_not_read_before_it_is_asked_for(tmp_path: Path) -> None:
     # a sparse file: reading all its bytes would take long, and memory
-    mapped = np.memmap(tmp_path / "large", dtype=np.uint8, mode="w+", shape=(4000, 1024, 1024, 3))
-    mapped[3999] = 7
+    mapped = np.memmap(tmp_path / "large", dtype=np.uint8, mode="w+", shape=(700, 1024, 1024, 3))
+    mapped[699] = 7
     start = time.process_time()
-    assert (as_images(mapped).pixels(3999, Geometry((2, 2))) == 7).all()
-    assert time.process_time() - start < 1
+    assert (as_images(mapped).pixels(699, Geometry((2, 2))) == 7).all()
+    assert time.process_time() - start < 0.3
