@@ -261,7 +261,6 @@ def test_sixteen_bits_of_colour_lose_their_lower_eight() -> None:
         (tiff([0x6400], "<u2", photometric=0), (155, 155, 155)),
         (tiff([0x6400], "<u2", photometric=1), (100, 100, 100)),
         (tiff([0x6400], ">u2", photometric=1), (100, 100, 100)),
-        (tiff([0x6400], "<u2", photometric=1, planes=True), (100, 100, 100)),
     ],
 )
 def test_tiff_bands_follow_the_documented_rules(content: bytes, colour: tuple[int, int, int]) -> None:

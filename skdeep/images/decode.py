@@ -43,7 +43,7 @@ _UPRIGHT = {
 }
 
 # TIFF's tags
-_BITS, _PHOTOMETRIC, _N_BANDS, _PLANES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 277, 284, 338, 339
+_BITS, _PHOTOMETRIC, _PLANES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 
 
 def decode(content: bytes, geometry: Geometry | None = None) -> NDArray[np.uint8]:
@@ -155,7 +155,7 @@ def _coloured(image: Image.Image) -> Image.Image:
 
 
 def _check_tiff(tags: Any) -> None:
-    if _first(tags, _BITS) > 8 and _first(tags, _N_BANDS) > 1 and _first(tags, _PLANES) == 2:
+    if _first(tags, _BITS) > 8 and tags.get(_PLANES) == 2:
         raise ImageError("Pillow cannot read TIFF bands of 16 bits in planes of their own; save them interleaved")
     if _first(tags, _SAMPLE_FORMAT) == 2:
         raise ImageError("signed pixels have no known range; scale them to 8 or 16 bits without sign")
