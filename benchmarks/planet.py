@@ -32,7 +32,7 @@ from benchmarks._comparison import Model, add_options, compare, k_folds
 from benchmarks._records import Record
 from skdeep import CNNClassifier, CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
-from skdeep.images import as_images
+from skdeep.images import Geometry, as_images
 from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, MLkNN
 
 Source = tuple[str, str | None]  # a backbone and its weights
@@ -49,7 +49,7 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
 
     def transform(self, X: Any) -> np.ndarray[Any, Any]:
         images = as_images(X)
-        pixels = (images.pixels(row).float() for row in range(len(images)))
+        pixels = (images.pixels(row, Geometry((256, 256))).float() for row in range(len(images)))
         return np.stack([torch.cat([p.mean(dim=(1, 2)), p.std(dim=(1, 2))]).numpy() for p in pixels])
 
 

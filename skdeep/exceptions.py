@@ -3,6 +3,7 @@
 __all__ = [
     "DatasetError",
     "FeatureStoreWarning",
+    "FlatRowsWarning",
     "ImageError",
     "WeightsError",
     "WeightsUnavailableError",
@@ -27,3 +28,7 @@ class WeightsUnavailableError(WeightsError, OSError):
 
 class FeatureStoreWarning(UserWarning):
     """The feature store cannot be used; features are computed again instead."""
+
+
+class FlatRowsWarning(UserWarning):
+    """Images came as flat rows so large that another form of X would save much memory."""

@@ -280,7 +280,7 @@ def test_broken_images_stop_fit_and_predict_with_their_names(train: str, paths: 
     with open(paths[2], "w") as file:  # noqa: PTH123
         file.write("not a picture")
     for method in (lambda: clf.predict(paths), lambda: clone(clf).fit(paths, Y)):
-        with pytest.raises(ImageError, match=r"1 of 6 image files \('.*2.png'\) cannot be read as images"):
+        with pytest.raises(ImageError, match=r"1 of 6 images cannot be read: '.*2.png' \("):
             method()
 
 

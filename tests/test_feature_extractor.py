@@ -165,11 +165,11 @@ def test_it_must_be_fitted_before_it_transforms(pictures: Array) -> None:
 def test_files_that_vanish_or_break_between_fit_and_transform_are_named(paths: list[str]) -> None:
     extractor = quick().fit(paths)
     Path(paths[2]).write_text("not a picture")
-    with pytest.raises(ImageError, match=r"1 of 6 image files \('.*2.png'\) cannot be read as images"):
+    with pytest.raises(ImageError, match=r"1 of 6 images cannot be read: '.*2.png' \("):
         extractor.transform(paths)
     assert features.info().n_computed == 0
     Path(paths[3]).unlink()
-    with pytest.raises(ImageError, match=r"1 of 6 image files \('.*3.png'\) cannot be found"):
+    with pytest.raises(ImageError, match=r"1 of 6 image files cannot be found: .*3.png"):
         extractor.transform(paths)
 
 
@@ -192,9 +192,9 @@ def test_wrong_parameters_are_refused_in_fit(options: dict[str, Any], message: s
         quick(**options).fit(pictures)
 
 
-@pytest.mark.parametrize("image_shape", [(), (32,), (32, 32, 3, 1), (32, -32, 3), (32, 32, 2), (0, 32, 3), ("a", 2)])
+@pytest.mark.parametrize("image_shape", [(), (32,), (32, 32, 3, 1), (32, -32, 3), (32, 32, 7), (0, 32, 3), ("a", 2)])
 def test_a_wrong_image_shape_is_refused(image_shape: Any, pictures: Array) -> None:
-    with pytest.raises(ValueError, match=r"image_shape|1 or 3 channels"):
+    with pytest.raises(ValueError, match="image_shape"):
         quick(image_shape=image_shape).fit(pictures.reshape(6, -1))
 
 

@@ -144,6 +144,7 @@ def resolve_backbone(
     transforms = entry.transforms()
     geometry = Geometry(
         size=(transforms.crop_size[0], transforms.crop_size[0]),
+        policy="crop",
         resize=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
     )

@@ -26,7 +26,7 @@ def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geo
     Yields
     ------
     rows : sequence of int
-    pixels : tensor of shape (n_rows, 3, height, width)
+    pixels : tensor of shape (n_rows, n_channels, height, width)
         uint8, or float32 from 0 to 1.
     """
     rows = iter(batches)
@@ -35,7 +35,7 @@ def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geo
         batch = next(rows, None)
         if batch is None:
             return None
-        return batch, _stack([geometry(images.pixels(row)) for row in batch])
+        return batch, _stack([images.pixels(row, geometry) for row in batch])
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="skdeep-images") as pool:
         ahead: Future[Batch | None] = pool.submit(load_next)

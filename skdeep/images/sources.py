@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from skdeep._text import listed
 from skdeep.exceptions import ImageError
-from skdeep.images.decode import decode, unreadable
+from skdeep.images.channels import ChannelAxis
+from skdeep.images.decode import decode
+from skdeep.images.faults import find_fault
+from skdeep.images.resize import Geometry
 
 ImageShape = tuple[int, ...]
 
@@ -30,6 +33,10 @@ class ImageFormat:
         The value of white in arrays.
     image_shape : tuple of int or None
         Shape of one image where X holds flat rows.
+    channel_axis : {"auto", "first", "last"}
+        Where the channels are in arrays; "auto" as long as X had no arrays that showed it.
+    n_channels : int
+        Channels of every picture; 3 where X holds files or PIL images.
     n_side_features : int
         Numbers that stand beside each image.
     side_names : tuple of str or None
@@ -38,6 +45,8 @@ class ImageFormat:
 
     pixel_range: Literal[255, 1]
     image_shape: ImageShape | None
+    channel_axis: ChannelAxis
+    n_channels: int
     n_side_features: int
     side_names: tuple[str, ...] | None = None
 
@@ -59,35 +68,78 @@ class Images(ABC):
         return len(self.side_features)
 
     @abstractmethod
-    def pixels(self, row: int) -> torch.Tensor:
-        """One picture: uint8, or float32 from 0 to 1, of shape (3, height, width)."""
+    def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
+        """One picture as a network takes it.
+
+        Parameters
+        ----------
+        row : int
+        geometry : Geometry
+            The size of the picture, and how it is brought to it.
+
+        Returns
+        -------
+        pixels : tensor of shape (n_channels, *geometry.size)
+            uint8, or float32 from 0 to 1. Nobody may write into it: it may be a view of X. The channels lie side by
+            side in memory, but where X has them apart.
+
+        Raises
+        ------
+        ImageError
+            If the row holds no whole picture.
+        """
 
     @abstractmethod
     def digest(self, row: int) -> bytes:
         """A digest of all that ``pixels`` depends on."""
 
     @abstractmethod
+    def broken(self, rows: Sequence[int]) -> dict[int, str]:
+        """The rows among these that visibly hold no whole picture, and why; cheap beside a network.
+
+        Whoever trusts it is told of files that are missing, no images, too large or cut short before hours are spent;
+        bits that changed inside a file are left to ``pixels``.
+        """
+
     def check(self, rows: Sequence[int]) -> None:
-        """Raise ``ImageError`` if some of these rows visibly hold no image; cheap beside decoding."""
+        """Raise ``ImageError`` if some of these rows visibly hold no whole picture; cheap beside a network."""
+        broken = self.broken(rows)
+        if broken:
+            named = listed(f"{self._name(row)} ({reason})" for row, reason in broken.items())
+            raise ImageError(f"{len(broken)} of {len(self)} images cannot be read: {named}.")
+
+    @abstractmethod
+    def _name(self, row: int) -> str:
+        """What errors call an image."""
 
 
 class FileImages(Images):
     """Images in files, read when they are asked for."""
 
-    def __init__(self, paths: list[Path], side_features: NDArray[np.float32], image_format: ImageFormat) -> None:
+    def __init__(
+        self,
+        paths: list[str],
+        side_features: NDArray[np.float32],
+        image_format: ImageFormat,
+        *,
+        missing_ok: bool = False,
+    ) -> None:
         super().__init__(side_features, image_format)
         self._paths = paths
         self._digests: dict[int, bytes] = {}
-        missing = [path for path in paths if not path.is_file()]
+        missing = [] if missing_ok else [path for path in paths if not Path(path).is_file()]
         if missing:
             raise ImageError(f"{len(missing)} of {len(paths)} image files cannot be found: {listed(missing)}.")
 
-    def pixels(self, row: int) -> torch.Tensor:
-        """Read and decode a file."""
+    def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
+        """Read, decode and resize a file."""
         content = self._read(row)
         if row in self._digests and hashlib.sha256(content).digest() != self._digests[row]:
-            raise ImageError(f"The image {str(self._paths[row])!r} was changed while it was being used.")
-        return _channels_first(decode(content, self._paths[row]))
+            raise ImageError(f"The image {self._name(row)} was changed while it was being used.")
+        try:
+            return geometry(_tensor(decode(content, geometry)))
+        except ImageError as error:
+            raise ImageError(f"Cannot decode the image {self._name(row)}: {error}.") from error
 
     def digest(self, row: int) -> bytes:
         """SHA-256 of the file."""
@@ -97,32 +149,50 @@ class FileImages(Images):
 
     def _read(self, row: int) -> bytes:
         try:
-            return self._paths[row].read_bytes()
+            return Path(self._paths[row]).read_bytes()
         except OSError as error:
-            raise ImageError(f"The image {str(self._paths[row])!r} cannot be read: {error}.") from error
+            raise ImageError(f"The image {self._name(row)} cannot be read: {error}.") from error
 
-    def check(self, rows: Sequence[int]) -> None:
-        """Look at the first bytes of files."""
-        broken = unreadable([self._paths[row] for row in rows])
-        if broken:
-            raise ImageError(f"{len(broken)} of {len(self)} image files cannot be read as images: {listed(broken)}.")
+    def broken(self, rows: Sequence[int]) -> dict[int, str]:
+        """Read files; decode those whose end is not as it should be."""
+        return {row: fault for row in rows if (fault := self._fault(row)) is not None}
+
+    def _fault(self, row: int) -> str | None:
+        try:
+            content = Path(self._paths[row]).read_bytes()
+        except OSError as error:
+            return error.strerror or str(error)
+        return find_fault(content)
+
+    def _name(self, row: int) -> str:
+        return repr(self._paths[row])
 
 
 class ArrayImages(Images):
-    """Images as arrays in memory: one array of them all, or a list of arrays of any sizes."""
+    """Images as arrays in memory: one array of them all, or a list of arrays of any sizes; the channels come last.
+
+    Attributes
+    ----------
+    faults : dict of int to str
+        Rows that hold no picture, and why; their arrays are empty.
+    """
 
     def __init__(
         self,
         arrays: NDArray[Any] | list[NDArray[Any]],
         side_features: NDArray[np.float32],
         image_format: ImageFormat,
+        faults: dict[int, str] | None = None,
     ) -> None:
         super().__init__(side_features, image_format)
         self._arrays = arrays
+        self.faults = faults or {}
 
-    def pixels(self, row: int) -> torch.Tensor:
-        """One array, as it came."""
-        return _channels_first(self._canonical(row))
+    def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
+        """Resize an array."""
+        if row in self.faults:
+            raise ImageError(f"Cannot decode the image of {self._name(row)}: {self.faults[row]}.")
+        return geometry(_tensor(self._canonical(row)))
 
     def digest(self, row: int) -> bytes:
         """SHA-256 of shape, dtype and values."""
@@ -130,23 +200,29 @@ class ArrayImages(Images):
         head = f"{pixels.shape} {pixels.dtype}".encode()
         return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).digest()
 
-    def check(self, rows: Sequence[int]) -> None:
-        """Arrays were checked when they came in."""
+    def broken(self, rows: Sequence[int]) -> dict[int, str]:
+        """The rows that were found broken when they came in."""
+        return {row: self.faults[row] for row in rows if row in self.faults}
+
+    def _name(self, row: int) -> str:
+        return f"row {row}"
 
     def _canonical(self, row: int) -> NDArray[Any]:
         """The same array for the same picture, whichever dtype a caller's wrapper made of it."""
         pixels = np.asarray(self._arrays[row])
+        if pixels.shape[-1] < self.format.n_channels:
+            pixels = np.repeat(pixels, self.format.n_channels, axis=-1)
         if self.format.pixel_range == 1:
-            return pixels.astype(np.float32)
+            return pixels.astype(np.float32, copy=False)
         if pixels.dtype == np.uint8:
             return pixels
         whole = pixels.astype(np.uint8)
         return whole if np.array_equal(whole, pixels) else pixels.astype(np.float32) / np.float32(255)
 
 
-def _channels_first(pixels: NDArray[Any]) -> torch.Tensor:
-    """An (h, w, c) array as a contiguous (3, h, w) tensor; grey is repeated."""
-    if pixels.shape[-1] == 1:
-        pixels = np.repeat(pixels, 3, axis=-1)
-    pixels = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
-    return torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy())
+def _tensor(pixels: NDArray[Any]) -> torch.Tensor:
+    """An (h, w, c) array as a (c, h, w) tensor, without a copy where torch can do without."""
+    # torch warns of what is read-only, and knows no steps backwards
+    if not pixels.flags.writeable or min(pixels.strides) < 0:
+        pixels = pixels.copy()
+    return torch.from_numpy(pixels).permute(2, 0, 1)
