@@ -38,11 +38,11 @@ def picture_convolution(name: str, network: nn.Module, steps: list[Step]) -> str
 
 
 def mixing(n_channels: int, rule: str) -> torch.Tensor:
-    """What each channel of the pictures gets of the filters for red, green and blue.
+    r"""What each channel of the pictures gets of the filters for red, green and blue.
 
     With filters :math:`W_R, W_G, W_B`, channel c of n gets, by the rule
 
-    - "repeat": :math:`3 W_{c \\bmod 3} / n`, as timm has it;
+    - "repeat": :math:`3 W_{c \bmod 3} / n`, as timm has it;
     - "sum": :math:`(W_R + W_G + W_B) / n`, so that the network sees the mean of all channels as a grey picture;
     - "zero": :math:`W_c` for the first three, else 0.
 

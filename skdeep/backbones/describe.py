@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from skdeep.backbones.dryrun import dry_run
 from skdeep.backbones.groups import n_units
-from skdeep.backbones.networks import Network, find_network, skeleton, smallest_side
+from skdeep.backbones.networks import find_network, skeleton, smallest_side
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,17 @@ def describe_backbone(name: str) -> BackboneInfo:
     >>> info.n_features, info.image_size, info.n_parameters, info.has_aux
     (512, (224, 224), 11176512, False)
     """
-    return _describe(find_network(name))
+    return _describe(name)
 
 
 @functools.lru_cache(maxsize=256)
-def _describe(network: Network) -> BackboneInfo:
+def _describe(name: str) -> BackboneInfo:
+    network = find_network(name).with_weights(None)
     shapes = skeleton(network)
     size = network.preprocessing(None).size
     steps, shape = dry_run(shapes, 3, size)
     return BackboneInfo(
-        name=network.name,
+        name=name,
         n_features=math.prod(shape[1:]),
         image_size=size,
         smallest_image=smallest_side(network),

@@ -86,6 +86,10 @@ class Library(ABC):
             If they cannot be had.
         """
 
+    def settled(self, name: str, weights: str | None) -> tuple[str, dict[str, Any]]:
+        """Name and arguments by which a network is made for published weights, or for the best."""
+        return name, {}
+
     def has_aux(self, name: str) -> bool:
         """Whether a network has auxiliary heads for training."""
         return False

@@ -127,10 +127,10 @@ class Network:
         return self.library.preprocessing(self.local_name, weights)
 
     def with_weights(self, published: str | None) -> Network:
-        """The network that published weights belong to: a tag of timm may settle more than the weights."""
-        if published is None or not self.library.prefix:
-            return self
-        return Network(f"{self.name.partition('.')[0]}.{published}", self.params)
+        """The network as published weights, or the best, want it made."""
+        name, params = self.library.settled(self.local_name, published)
+        params = {**params, **self.arguments}
+        return Network(self.library.prefix + name, json.dumps(params, sort_keys=True))
 
     def construct(self, *, pretrained: bool, seed: int = 0) -> nn.Module:
         """The network without its heads, its weights decided by a seed; torch's own generator is left as found."""
@@ -155,12 +155,12 @@ def find_network(name: str, params: Mapping[str, Any] | None = None) -> Network:
     reserved = sorted(network.library.reserved & set(params))
     if reserved:
         raise ValueError(
-            f"backbone_params of {name!r} must not hold {listed(reserved)}: the head is taken off, and weights, channels "
-            "and preprocessing have parameters of their own."
+            f"backbone_params of {name!r} must not hold {listed(reserved)}: the head is taken off, and weights, "
+            "channels and preprocessing have parameters of their own."
         )
     try:
         network = Network(name, json.dumps(dict(params), sort_keys=True))
-        skeleton(network)
+        skeleton(network.with_weights(None))
     except Exception as error:  # whatever a constructor raises for wrong arguments
         raise ValueError(
             f"The backbone {name!r} cannot be made with backbone_params={dict(params)!r}: {error} Plain values are "

@@ -411,12 +411,12 @@ def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None,
     if image_size is None:
         size = expected.size
     else:
-        height, width = (image_size, image_size) if isinstance(image_size, Integral) else image_size
-        size = (int(height), int(width))
-        if min(size) < 1:
+        sides = (image_size,) * 2 if isinstance(image_size, int | Integral) else tuple(image_size)
+        if len(sides) != 2 or min(sides) < 1:
             raise ValueError(
-                f"The 'image_size' parameter must be a side or (height, width) in pixels, got {image_size}."
+                f"The 'image_size' parameter must be a side or (height, width) in pixels, got {image_size!r}."
             )
+        size = (int(sides[0]), int(sides[1]))
     own_way = image_size is None and policy == expected.policy
     return Geometry(
         size=size,

@@ -74,7 +74,7 @@ def check_layers(network: nn.Module, layers: Iterable[str]) -> None:
             outer = [name for name in names if "." not in name]
             hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Its outermost are {listed(outer)}."
             raise ValueError(
-                f"{type(network).__name__} has no layer {layer!r}. {hint} named_modules() of the network names them all."
+                f"{type(network).__name__} has no layer {layer!r}. {hint} The network's named_modules() names them all."
             )
 
 
@@ -220,17 +220,17 @@ def _last_map(network: nn.Module, steps: list[Step], n_channels: int, size: tupl
     for step in reversed(steps):
         if step.shape is None or step.pooled:
             continue
-        if (len(step.shape) == 3 and step.shape[1] > 1) or (
-            len(step.shape) == 4 and _n_positions(step.shape, size) > 1
-        ):
+        if len(step.shape) in {3, 4} and _n_positions(step.shape, size) > 1:
             return step.name
     raise ValueError(
-        f"{type(network).__name__} has no layer that puts out a feature map or a sequence of tokens, so there is nothing "
-        "to pool; name layers with layer=."
+        f"{type(network).__name__} has no layer that puts out a feature map or a sequence of tokens, so there is "
+        "nothing to pool; name layers with layer=."
     )
 
 
 def _n_positions(shape: tuple[int, ...], size: tuple[int, int]) -> int:
+    if len(shape) == 3:
+        return shape[1]
     first, last = _deviations(shape, size)
     return shape[2] * shape[3] if first <= last else shape[1] * shape[2]
 

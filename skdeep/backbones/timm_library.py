@@ -28,17 +28,21 @@ class TimmLibrary(Library):
     )
 
     def names(self) -> list[str]:
+        """As in :class:`Library`."""
         return list(_timm().list_models())
 
     def has(self, name: str) -> bool:
+        """As in :class:`Library`."""
         architecture, _, tag = name.partition(".")
         return bool(_timm().is_model(architecture)) and (not tag or tag in self.published(architecture))
 
     def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+        """As in :class:`Library`."""
         classes = {} if whole else {"num_classes": 0}
         return _timm().create_model(name, pretrained=False, **classes, **params)
 
     def published(self, name: str) -> tuple[str, ...]:
+        """As in :class:`Library`."""
         architecture = name.partition(".")[0]
         best = _config(architecture).get("tag")
         tagged = _timm().list_models(f"{architecture}.*", pretrained=True)
@@ -46,6 +50,7 @@ class TimmLibrary(Library):
         return tuple(sorted(tags, key=lambda tag: (tag != best, tag)))
 
     def published_name(self, name: str, weights: Any) -> str | None:
+        """As in :class:`Library`."""
         tags = self.published(name)
         named = name.partition(".")[2]
         if weights == "DEFAULT":
@@ -57,6 +62,7 @@ class TimmLibrary(Library):
         return str(weights)
 
     def preprocessing(self, name: str, weights: str | None) -> Preprocessing:
+        """As in :class:`Library`."""
         architecture, _, named = name.partition(".")
         tag = weights or named
         data = importlib.import_module("timm.data").resolve_data_config(
@@ -74,6 +80,7 @@ class TimmLibrary(Library):
         )
 
     def locate(self, name: str, weights: str) -> Path:
+        """As in :class:`Library`."""
         architecture = name.partition(".")[0]
         config = _config(f"{architecture}.{weights}")
         if config.get("hf_hub_id"):
@@ -84,6 +91,11 @@ class TimmLibrary(Library):
             f"timm does not say where the weights {weights!r} of {architecture!r} are. Pass weights=PATH with a local "
             "file, or weights=None for random weights."
         )
+
+    def settled(self, name: str, weights: str | None) -> tuple[str, dict[str, Any]]:
+        """As in :class:`Library`."""
+        # a tag may settle more than the weights, such as the size of pictures
+        return f"{name.partition('.')[0]}.{weights}" if weights else name, {}
 
     def load_published(self, name: str, params: Mapping[str, Any], weights: str, state: StateDict) -> nn.Module:
         """A network into which timm itself loads and converts the weights; their head is taken off afterwards."""
@@ -104,6 +116,7 @@ class TimmLibrary(Library):
         return network
 
     def versions(self) -> dict[str, str]:
+        """As in :class:`Library`."""
         return {"timm": _timm().__version__}
 
 
