@@ -125,9 +125,8 @@ def _opened(network: nn.Module, name: str, began: dict[str, int]) -> list[_Unit]
         return [_unit(network, name, None if name else "")]
     held = [prefix + parameter for parameter, _ in module.named_parameters(recurse=False)]
     units = [_Unit(held, 0, None), *(_unit(network, child, child) for child in called)]
-    for child in children:
-        if child not in began:
-            units[-1].parameters += _unit(network, child, child).parameters
+    # what is not called (its weights are used by functions, or nobody asked for it) goes with what is called last
+    units += [_Unit(_unit(network, child, None).parameters, 0, None) for child in children if child not in began]
     # a module that is reached by two names counts once, where it is called first
     known: set[str] = {parameter for parameter, _ in network.named_parameters()}
     for unit in units:
