@@ -76,7 +76,9 @@ def test_weights_used_by_functions_are_grouped_with_their_module() -> None:
     with torch.device("meta"):
         network = models.vit_b_32()
     groups = layer_groups(network, 37)
-    together = next(group for group in groups if "encoder.layers.encoder_layer_3.self_attention.in_proj_weight" in group)
+    together = next(
+        group for group in groups if "encoder.layers.encoder_layer_3.self_attention.in_proj_weight" in group
+    )
     assert "encoder.layers.encoder_layer_3.self_attention.out_proj.weight" in together
     assert {"class_token", "conv_proj.weight"} <= set(groups[0])
 

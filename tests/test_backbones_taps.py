@@ -227,7 +227,10 @@ WRONG = [
     ({"layer": ""}, "ResNet has no layer ''"),
     ({"layer": ["layer1", "layer1"]}, "must name each layer once; 'layer1' came twice"),
     ({"pool": "mean"}, "The 'pool' parameter must be one of 'avg', .*, None, got 'mean'"),
-    ({"layer": "layer1", "pool": "cls"}, "class token, and the output of the layer 'layer1' of ResNet, of shape .*none"),
+    (
+        {"layer": "layer1", "pool": "cls"},
+        "class token, and the output of the layer 'layer1' of ResNet, of shape .*none",
+    ),
     ({"backbone": nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), "image_size": 2, "pool": "avg"}, "nothing to pool"),
     ({"backbone": "vit_b_32", "image_size": None, "layer": "conv_proj", "pool": "cls"}, "the layer 'conv_proj'.*none"),
     ({"backbone": "swin_t", "pool": "cls"}, "has none"),

@@ -76,7 +76,8 @@ def cut(network: nn.Module, steps: list[Step], n_groups: int) -> list[list[str]]
     units = _units(network, steps, 2 * n_groups)
     if not 1 <= n_groups <= len(units):
         raise ValueError(
-            f"{type(network).__name__} can be cut into 1 to {len(units)} groups of layers, got n_groups={n_groups}."
+            f"{type(network).__name__} can be cut into 1 to {n_units(network, steps)} groups of layers, got "
+            f"n_groups={n_groups}."
         )
     total = sum(unit.n_layers for unit in units)
     groups, start = [], 0
