@@ -258,7 +258,7 @@ def test_resize_says_how_pictures_come_to_their_size() -> None:
     assert padded.geometry.policy == "pad"
     colour = torch.tensor(padded.geometry.fill, dtype=torch.uint8)[None, :, None, None]
     assert padded.normalise(colour).abs().max() < 0.5 / 255 / min(padded.std)
-    with pytest.raises(ValueError, match="'resize' parameter must be one of 'auto', .*, got 'zoom'"):
+    with pytest.raises(ValueError, match=r"'resize' parameter must be one of 'auto', .*, got 'zoom'"):
         resolve(resize="zoom")
     for wrong in (0, (32, 0), (32,), (1, 2, 3)):
         with pytest.raises(
@@ -344,7 +344,7 @@ def test_an_own_module_takes_all_its_weights_from_a_file(tmp_path: Path) -> None
         resolve(Filters, params={"n_filters": 4}, weights=tmp_path / "filters.pth")
     with pytest.raises(WeightsError, match="Filters has no published weights 'V1', and no such file exists"):
         resolve(Filters, weights="V1")
-    with pytest.raises(WeightsUnavailableError, match="absent.pth' cannot be read"):
+    with pytest.raises(WeightsUnavailableError, match=r"absent.pth' cannot be read"):
         resolve(Filters(), weights=tmp_path / "absent.pth")
 
 
@@ -353,7 +353,7 @@ def test_wrong_own_modules_are_refused() -> None:
         resolve(Filters, params={"size": 3})
     with pytest.raises(ValueError, match="this module is already made"):
         resolve(Filters(), params={"n_filters": 3})
-    with pytest.raises(ValueError, match="a name, an nn.Module or a class of such, got <class 'int'>"):
+    with pytest.raises(ValueError, match=r"a name, an nn.Module or a class of such, got <class 'int'>"):
         resolve(int)
 
 

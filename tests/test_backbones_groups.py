@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def test_more_groups_only_cut_finer_within_their_order() -> None:
     place = {parameter: row for row, group in enumerate(finest) for parameter in group}
     for n_groups in (2, 3, 5, 9):
         rows = [[place[parameter] for parameter in group] for group in layer_groups(network, n_groups)]
-        for front, behind in zip(rows, rows[1:], strict=False):
+        for front, behind in itertools.pairwise(rows):
             assert max(front) < min(behind)
 
 

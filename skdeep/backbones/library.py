@@ -95,7 +95,7 @@ class Library(ABC):
         return False
 
     def load_published(self, name: str, params: Mapping[str, Any], weights: str, state: StateDict) -> nn.Module | None:
-        """A network with published weights that need conversion; None where they fit as they are."""
+        """A network with published weights that do not fit as they are; None if they cannot be converted."""
         return None
 
     def versions(self) -> dict[str, str]:

@@ -139,7 +139,7 @@ class Backbone:
 
     def without_weights(self) -> Self:
         """A description that only normalises, for a network that is kept elsewhere."""
-        return replace(self, weights=replace(self.weights, source="own"), module=None, state=None)
+        return replace(self, weights=Weights("own", self.weights.name, ""), module=None, state=None)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

@@ -97,8 +97,8 @@ class TimmLibrary(Library):
         # a tag may settle more than the weights, such as the size of pictures
         return f"{name.partition('.')[0]}.{weights}" if weights else name, {}
 
-    def load_published(self, name: str, params: Mapping[str, Any], weights: str, state: StateDict) -> nn.Module:
-        """A network into which timm itself loads and converts the weights; their head is taken off afterwards."""
+    def load_published(self, name: str, params: Mapping[str, Any], weights: str, state: StateDict) -> nn.Module | None:
+        """A network into which timm itself converts the weights, if it can; their head is taken off afterwards."""
         architecture = name.partition(".")[0]
         tagged = f"{architecture}.{weights}"
         classes = _config(tagged)["num_classes"]
@@ -110,8 +110,8 @@ class TimmLibrary(Library):
                 num_classes=classes,
                 **params,
             )
-        except (RuntimeError, KeyError) as error:
-            raise WeightsError(f"The weights {weights!r} do not fit 'timm/{architecture}': {error}") from error
+        except (RuntimeError, KeyError):  # what timm raises for tensors that do not fit
+            return None
         network.reset_classifier(0)
         return network
 
