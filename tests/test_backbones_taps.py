@@ -257,6 +257,28 @@ def test_a_layer_that_is_not_called_is_refused() -> None:
         resolve(Unused(), layer="unused")
 
 
+class NeedsValues(nn.Module):
+    """A module that looks at its pictures before it decides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        scale = 2.0 if images.mean().item() > 100 else 1.0
+        return self.layer(images * scale).mean(dim=(2, 3))
+
+
+def test_a_module_that_needs_values_is_followed_with_them() -> None:
+    module = NeedsValues()
+    backbone = resolve(module, layer="layer", image_size=8)
+    with torch.inference_mode():
+        expected = module(pictures_for(backbone)).numpy()
+    np.testing.assert_allclose(features(backbone), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"NeedsValues cannot take pictures of 3 channels and size \(4, 4\): .*Kernel"):
+        resolve(module, layer="layer", image_size=4)
+
+
 def test_layer_and_pool_are_in_the_fingerprint() -> None:
     options = [{}, {"pool": "avg"}, {"pool": "max"}, {"layer": "layer1"}, {"layer": "layer2"}]
     options += [{"layer": ["layer1", "layer2"]}, {"layer": ["layer2", "layer1"]}, {"layer": "layer1", "pool": "gem"}]

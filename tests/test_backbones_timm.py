@@ -129,7 +129,7 @@ def test_wrong_names_and_parameters_are_refused() -> None:
         resolve(params={"num_classes": 3, "in_chans": 4})
     with pytest.raises(WeightsError, match=r"'timm/resnet18' has no published weights 'zzz'.*'a1_in1k'"):
         resolve(weights="zzz")
-    with pytest.raises(WeightsError, match="'timm/resnet18.a1_in1k' names other weights than weights='a2_in1k'"):
+    with pytest.raises(WeightsError, match=r"'timm/resnet18.a1_in1k' names other weights than weights='a2_in1k'"):
         resolve("resnet18.a1_in1k", weights="a2_in1k")
     small = resolve("vit_tiny_patch16_224", params={"img_size": 64}, image_size=64)
     assert features(small).shape == (2, 192)

@@ -512,9 +512,14 @@ def _with_own_taps(described: Backbone, layers: tuple[str, ...], pool: str | Non
     size = described.geometry.size
     try:
         taps = plan_taps(shapes_of(network), layers, pool, described.n_channels, size)
-    except NotImplementedError:
-        # what needs values cannot be computed by shapes alone
-        taps = plan_taps(copy.deepcopy(network), layers, pool, described.n_channels, size)
+    except RuntimeError:
+        # a module whose forward needs values cannot be followed by shapes alone
+        try:
+            taps = plan_taps(copy.deepcopy(network), layers, pool, described.n_channels, size)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{described.name} cannot take pictures of {described.n_channels} channels and size {size}: {error}"
+            ) from error
     attach(network, taps)
     return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
 
