@@ -265,9 +265,7 @@ def test_x_that_holds_no_images_is_refused(X: Any, options: Any, message: str) -
 def test_missing_files_are_counted_and_named(paths: list[str]) -> None:
     with pytest.raises(ImageError, match=r"2 of 8 image files cannot be found: no.jpg, neither.jpg"):
         as_images([*paths, "no.jpg", "neither.jpg"])
-    with pytest.raises(
-        ImageError, match=r"9 of 9 image files cannot be found: a0, a1, a2, a3, a4, \.\.\. \(9 in all\)\."
-    ):
+    with pytest.raises(ImageError, match=r"9 of 9 image files cannot be found: a0, a1, a2, a3, a4, \.\.\. \(9 in all\)\."):
         as_images([f"a{row}" for row in range(9)])
 
 

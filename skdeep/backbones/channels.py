@@ -92,7 +92,7 @@ def fit_channels(pixels: torch.Tensor, n_channels: int) -> torch.Tensor:
 
     Parameters
     ----------
-    pixels : Tensor of shape (n, channels, height, width)
+    pixels : Tensor of shape (..., channels, height, width)
         Values from 0 to 1.
     n_channels : int
         What the network takes.
@@ -102,14 +102,14 @@ def fit_channels(pixels: torch.Tensor, n_channels: int) -> torch.Tensor:
     ValueError
         If the channels are neither those of the network, nor 1, nor 3 for a network of 1.
     """
-    given = pixels.shape[1]
+    given = pixels.shape[-3]
     if given == n_channels:
         return pixels
     if given == 1:
-        return pixels.expand(-1, n_channels, -1, -1)
+        return pixels.expand(*pixels.shape[:-3], n_channels, -1, -1)
     if can_take(given, n_channels):
         shares = torch.tensor(_LUMINANCE, device=pixels.device, dtype=pixels.dtype)
-        return (pixels * shares[:, None, None]).sum(dim=1, keepdim=True)
+        return (pixels * shares[:, None, None]).sum(dim=-3, keepdim=True)
     raise ValueError(f"The network takes pictures of {n_channels} channels, got {given}.")
 
 
