@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import os
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -188,9 +187,10 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         head = _Head(n_inputs, n_outputs, self.dropout)
         if self._trains_head_only:
             return head
-        # the module of the user's own travels once, as what is trained
-        description = dataclasses.replace(self.backbone_, module=None)
-        return _ImageNetwork(description, copy.deepcopy(build_backbone(self.backbone_, device)), head)
+        # weights travel once, as what is trained
+        return _ImageNetwork(
+            self.backbone_.without_weights(), copy.deepcopy(build_backbone(self.backbone_, device)), head
+        )
 
 
 class _Head(nn.Module):

@@ -144,7 +144,7 @@ def test_copies_give_the_same_features_before_and_after_fit(copy_of: Any, pictur
     np.testing.assert_array_equal(copy_of(quick(cache=False).fit(pictures)).transform(pictures), expected)
 
 
-def test_pickles_of_own_modules_carry_their_weights_and_of_named_ones_none(pictures: Array) -> None:
+def test_pickles_carry_the_weights_of_own_modules(pictures: Array) -> None:
     own = quick(backbone=nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), cache=False).fit(pictures)
     expected = own.transform(pictures)
     stored = pickle.dumps(own)
@@ -152,9 +152,6 @@ def test_pickles_of_own_modules_carry_their_weights_and_of_named_ones_none(pictu
         own.backbone[0].weight.zero_()
     np.testing.assert_array_equal(own.transform(pictures), expected)
     np.testing.assert_array_equal(pickle.loads(stored).transform(pictures), expected)
-    named = quick(cache=False).fit(pictures)
-    named.transform(pictures)
-    assert len(pickle.dumps(named)) < 5000
 
 
 def test_it_must_be_fitted_before_it_transforms(pictures: Array) -> None:

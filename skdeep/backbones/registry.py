@@ -3,44 +3,66 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
+import hashlib
 import os
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
-from torchvision import models
 
-from skdeep.backbones.heads import head_name, head_width, remove_head
-from skdeep.backbones.small_cnn import SmallCNN
+from skdeep._text import listed
+from skdeep.backbones.channels import (
+    EXTRA_CHANNELS,
+    adapt_colours,
+    adapt_convolution,
+    can_take,
+    fit_channels,
+    input_channels,
+    mixing,
+    picture_convolution,
+)
+from skdeep.backbones.dryrun import dry_run, shapes_of
+from skdeep.backbones.library import Preprocessing, as_published_input
+from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
+from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_taps
 from skdeep.backbones.weights import (
+    StateDict,
     Weights,
     check_fit,
+    content_digest,
     file_digest,
-    locate_published,
+    pack,
+    random_weights,
     read_state_dict,
-    without_head,
+    split_digest,
+    unpack,
+    weights_file,
+    without_heads,
 )
 from skdeep.exceptions import WeightsError
 from skdeep.images import Geometry
 
-_OWN: dict[str, Callable[[], nn.Module]] = {"small_cnn": SmallCNN}
-_OWN_SIZE = 64  # pixels: what networks without published weights take unless told otherwise
+RESIZE = ("auto", "squash", "crop", "pad")
+_OWN_SIZE = 64  # pixels: what the user's own modules take unless told otherwise
 
 
 @dataclass(frozen=True)
 class Backbone:
     """A network without head, described; ``build_backbone`` makes it.
 
+    It is light in memory. Its pickle holds the weights, unless a public name recovers them: published ones are had
+    again where it is loaded, and must have the same digest.
+
     Attributes
     ----------
     name : str
-        torchvision's name, ``"small_cnn"``, or the class of the user's own module.
+        torchvision's name, ``"small_cnn"``, ``"timm/NAME"``, or the class of the user's own module.
     weights : Weights
     n_features : int or None
         Size of a feature row; None for the user's own module, whose output tells.
@@ -48,8 +70,20 @@ class Backbone:
         The size of picture that the network takes, and how it is brought to it.
     mean, std : tuple of float
         What is taken off each channel of a picture from 0 to 1, and what it is divided by.
+    params : str
+        Arguments of a named network's constructor, as JSON.
+    layers : tuple of str
+        The inner layers whose outputs are the features; empty for the network's own output or last map.
+    pool : {"avg", "max", "avgmax", "gem", "flatten", "cls"} or None
+        How the outputs of layers become rows; None takes the network's own output.
+    n_channels : int
+        Channels of the pictures that the network takes.
+    extra_channels : {"repeat", "sum", "zero"}
+        How the filters for red, green and blue serve other channels.
     module : nn.Module or None
         The user's own module.
+    state : bytes or None
+        The weights, where the description was loaded from a pickle.
     """
 
     name: str
@@ -58,7 +92,13 @@ class Backbone:
     geometry: Geometry
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
-    module: nn.Module | None = field(default=None, compare=False)
+    params: str = NO_PARAMS
+    layers: tuple[str, ...] = ()
+    pool: str | None = None
+    n_channels: int = 3
+    extra_channels: str = "repeat"
+    module: nn.Module | None = field(default=None, compare=False, repr=False)
+    state: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
@@ -67,97 +107,144 @@ class Backbone:
             return None
         return {
             "backbone": self.name,
-            "weights": (self.weights.source, self.weights.digest),
+            "params": self.params,
+            "weights": self.weights.digest,
             "geometry": asdict(self.geometry),
             "mean": self.mean,
             "std": self.std,
+            "layers": self.layers,
+            "pool": self.pool,
+            "n_channels": self.n_channels,
+            # three channels are taken as they are, whatever the rule
+            "extra_channels": None if self.n_channels == 3 else self.extra_channels,
+            "versions": {} if self.weights.source == "own" else Network(self.name).library.versions(),
         }
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Turn a batch of pixels, uint8 or from 0 to 1, into what the network was trained on."""
+        """Turn a batch of pixels, uint8 or from 0 to 1, into what the network was trained on.
+
+        Grey pictures get the network's number of channels; coloured ones become luminance for a network of one.
+
+        Raises
+        ------
+        ValueError
+            If the pictures have other channels than the network takes.
+        """
         if not pixels.is_floating_point():
             pixels = pixels.float() / 255
+        pixels = fit_channels(pixels, self.n_channels)
         mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
         std = torch.tensor(self.std, device=pixels.device)[:, None, None]
         return (pixels - mean) / std
 
+    def without_weights(self) -> Self:
+        """A description that only normalises, for a network that is kept elsewhere."""
+        return replace(self, weights=Weights("own", self.weights.name, ""), module=None, state=None)
 
-def list_backbones() -> list[str]:
-    """Names that ``backbone=`` takes.
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if self.weights.source in {"random", "file"} and self.state is None:
+            state["state"] = pack(_state_dict(self))
+        return state
 
-    Examples
-    --------
-    >>> from skdeep.backbones import list_backbones
-    >>> {"resnet34", "small_cnn"} <= set(list_backbones())
-    True
-    """
-    return sorted([*_OWN, *models.list_models(module=models)])
+    def __copy__(self) -> Self:
+        return self  # nothing of it ever changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
 
 def resolve_backbone(
-    backbone: str | nn.Module,
+    backbone: str | nn.Module | type[nn.Module],
     *,
-    weights: str | os.PathLike[str] | None,
-    image_size: int | None,
+    weights: str | os.PathLike[str] | Enum | None,
+    image_size: int | tuple[int, int] | None,
     seed: int,
     fingerprint: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    resize: str = "auto",
+    layer: str | list[str] | tuple[str, ...] | None = None,
+    pool: str | None = None,
+    n_channels: int = 3,
+    extra_channels: str = "repeat",
 ) -> Backbone:
     """Settle which network, weights and preprocessing are meant, and check that they fit each other.
 
     Parameters
     ----------
-    backbone : str or nn.Module
-        A name of ``list_backbones()``, or a module that turns pictures from 0 to 1, of shape (n, 3, height, width),
-        into rows.
-    weights : str, path or None
-        torchvision's name of published weights (``"DEFAULT"`` is the best), a file, or None for random ones. The
-        user's own module brings its own.
-    image_size : int or None
-        Side of the square to which pictures are squashed; None takes the published weights' own transforms.
+    backbone : str, nn.Module or its class
+        A name of ``list_backbones()``, or a module that turns pictures from 0 to 1, of shape
+        (n, channels, height, width), into rows; a class is made from ``params``, its weights decided by ``seed``.
+    weights : str, path, enum member or None
+        torchvision's name or enum member of published weights, timm's tag (``"DEFAULT"`` is the best), a file, or None
+        for random ones. ``"FILE#sha256=HEX"`` is a file whose SHA-256 must be, or begin with, these 8 to 64 digits. The
+        user's own module brings its own for ``"DEFAULT"`` and None, or takes all from a file.
+    image_size : int, tuple of int or None
+        Side of the square, or height and width, to which pictures are brought; None takes the published weights' own.
     seed : int
         Of random weights.
     fingerprint : str or None
-        The user's word for all that shapes the output of their own module.
+        The user's word for what their own module does to a picture.
+    params : mapping or None
+        Keyword arguments of the network's constructor; for named networks plain values only.
+    resize : {"auto", "squash", "crop", "pad"}
+        How pictures are brought to the size. ``"auto"`` is the published weights' own way where ``image_size`` is None,
+        else ``"squash"``. ``"pad"`` fills with the colour that the normalisation makes zero.
+    layer : str, list of str or None
+        Inner modules whose outputs, pooled and put side by side in this order, are the features; None is the network's
+        own output, or with ``pool`` its last map or token sequence. Of a module that is called several times, the last
+        call counts; of an output of several tensors, the first.
+    pool : {"avg", "max", "avgmax", "gem", "flatten", "cls"} or None
+        How maps and token sequences become rows: mean, maximum, both side by side, generalised mean, all values, or the
+        class token. Tokens that are no part of the picture are left out of the first four. None is ``"avg"`` with
+        ``layer``.
+    n_channels : int
+        Channels of the pictures.
+    extra_channels : {"repeat", "sum", "zero"}
+        How the filters of a named network serve pictures of other than 1 or 3 channels (:func:`.channels.mixing`). Grey
+        pictures always become pictures of three equal channels.
 
     Raises
     ------
     ValueError
-        If there is no network of that name.
+        If there is no network or layer of that name, or the options or channels do not fit.
     WeightsError
         If the weights do not fit the network.
     WeightsUnavailableError
         If published weights cannot be downloaded, or a file is not there.
+    ImportError
+        If a network of timm is asked for and timm is not installed.
     """
-    if isinstance(backbone, nn.Module):
-        own = Weights("own", type(backbone).__name__, fingerprint or "")
-        geometry = _square(image_size or _OWN_SIZE)
-        return Backbone(type(backbone).__name__, own, None, geometry, module=copy.deepcopy(backbone).eval())
-    if backbone not in list_backbones():
-        close = difflib.get_close_matches(backbone, list_backbones(), n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise ValueError(f"There is no backbone {backbone!r}.{hint} skdeep.backbones.list_backbones() names them all.")
-    source = _resolve_weights(backbone, weights, seed)
-    n_features = head_width(_skeleton(backbone))
-    if backbone in _OWN:
-        return Backbone(backbone, source, n_features, _square(image_size or _OWN_SIZE))
-    entry = _published(backbone)[source.name if source.source == "published" else "DEFAULT"]
-    transforms = entry.transforms()
-    geometry = Geometry(
-        size=(transforms.crop_size[0], transforms.crop_size[0]),
-        policy="crop",
-        resize=transforms.resize_size[0],
-        interpolation=transforms.interpolation.value,
-    )
-    if image_size is not None:
-        geometry = _square(image_size, geometry.interpolation)
-        _check_size(backbone, image_size)
-    return Backbone(backbone, source, n_features, geometry, tuple(transforms.mean), tuple(transforms.std))
+    layers = (layer,) if isinstance(layer, str) else tuple(layer or ())
+    _check_option("resize", resize, RESIZE)
+    _check_option("pool", pool, (*POOLS, None))
+    _check_option("extra_channels", extra_channels, EXTRA_CHANNELS)
+    if repeated := sorted({name for name in layers if layers.count(name) > 1}):
+        raise ValueError(f"The 'layer' parameter must name each layer once; {listed(map(repr, repeated))} came twice.")
+    options: dict[str, Any] = {"weights": weights, "seed": seed, "params": params, "image_size": image_size}
+    options |= {"resize": resize, "n_channels": n_channels}
+    if not isinstance(backbone, str):
+        described = _resolve_own(backbone, fingerprint=fingerprint, **options)
+        return _with_own_taps(described, layers, pool) if layers or pool else described
+    described = _resolve_named(backbone, extra_channels=extra_channels, **options)
+    if not (layers or pool):
+        return described
+    taps = _named_taps(_network(described), layers, pool, described.geometry.size)
+    return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
 
 
 def build_backbone(backbone: Backbone, device: str) -> nn.Module:
     """Make the network without its head, in evaluation mode on a device.
 
-    The result is shared by all that ask for it: copy it before changing it.
+    It gives rows, or what flattens into rows. Named networks keep their filters channels-last, which is faster on CPUs
+    and on tensor cores. The result is shared by all that ask for it: copy it before changing it.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are not those that were settled.
+    WeightsUnavailableError
+        If they cannot be had any more.
     """
     if backbone.module is not None:
         # a copy, so that what is pickled stays on the CPU
@@ -170,89 +257,273 @@ def feature_size(backbone: Backbone, device: str) -> int:
     if backbone.n_features is not None:
         return backbone.n_features
     with torch.inference_mode():
-        picture = torch.zeros(1, 3, *backbone.geometry.size, device=device)
+        picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device)
         return int(build_backbone(backbone, device)(picture).flatten(1).shape[1])
 
 
 @functools.lru_cache(maxsize=2)
 def _build_named(backbone: Backbone, device: str) -> nn.Module:
-    source = backbone.weights
+    network = _with_weights(backbone)
+    if backbone.n_channels != 3:
+        named, size = _network(backbone), backbone.geometry.size
+        # its own rescaling of three channels is part of mean and deviation now
+        as_published_input(network, (0.0,) * 3, (1.0,) * 3)
+        adapt_convolution(network, _convolution(named, size), backbone.n_channels, backbone.extra_channels)
+    if backbone.pool is not None:
+        attach(network, _named_taps(_network(backbone), backbone.layers, backbone.pool, backbone.geometry.size))
+    return network.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def _with_weights(backbone: Backbone) -> nn.Module:
+    """A named network for pictures of three channels, with its weights."""
+    source, named = backbone.weights, _network(backbone)
+    if source.source == "random" and backbone.state is None:
+        return named.construct(pretrained=False, seed=source.seed)
+    state = _state_dict(backbone)
+    if source.source == "published":
+        try:
+            check_fit(backbone.name, skeleton(named).state_dict(), state, head_layers(named), source.name)
+        except WeightsError:
+            converted = named.library.load_published(named.local_name, named.arguments, source.name, state)
+            if converted is None:
+                raise
+            return converted
+    network = named.construct(pretrained=source.source != "random")
+    network.load_state_dict(without_heads(state, head_layers(named)))
+    return network
+
+
+def _state_dict(backbone: Backbone) -> StateDict:
+    """The weights of a named network, from wherever they are."""
+    source, named = backbone.weights, _network(backbone)
+    if backbone.state is not None:
+        return unpack(backbone.state)
     if source.source == "random":
-        network = _construct(backbone.name, pretrained=False, seed=int(source.digest))
-        return remove_head(network).to(device).eval()
-    network = _construct(backbone.name, pretrained=True)
+        return named.construct(pretrained=False, seed=source.seed).state_dict()
     path = source.name
     if source.source == "published":
-        path = str(locate_published(backbone.name, _published(backbone.name)[source.name]))
+        path = str(named.library.locate(named.local_name, source.name))
     if file_digest(path) != source.digest:
         raise WeightsError(f"The weights file {path!r} is not the one that was fitted: its content has changed.")
-    head = head_name(network)
-    state = without_head(read_state_dict(path), head)
-    network = remove_head(network)
-    network.load_state_dict(state)
-    return network.to(device).eval()
+    state = read_state_dict(path)
+    # another network's tensors would not be used, so they need not travel
+    return state if source.source == "published" else without_heads(state, head_layers(named))
 
 
-def _resolve_weights(backbone: str, weights: str | os.PathLike[str] | None, seed: int) -> Weights:
+def _network(backbone: Backbone) -> Network:
+    return Network(backbone.name, backbone.params)
+
+
+def _resolve_named(
+    name: str,
+    *,
+    weights: str | os.PathLike[str] | Enum | None,
+    seed: int,
+    params: Mapping[str, Any] | None,
+    image_size: int | tuple[int, int] | None,
+    resize: str,
+    n_channels: int,
+    extra_channels: str,
+) -> Backbone:
+    network = find_network(name, params)
+    published = None if weights is None else network.library.published_name(network.local_name, weights)
+    network = network.with_weights(published)
+    source = _resolve_weights(network, weights, published, seed)
+    expected = network.preprocessing(published)
+    geometry = _geometry(expected, image_size, resize)
+    described = Backbone(
+        network.name,
+        source,
+        output_width(network, geometry.size),
+        geometry,
+        expected.mean,
+        expected.std,
+        params=network.params,
+        extra_channels=extra_channels,
+    )
+    # grey pictures become pictures of three equal channels
+    return described if n_channels in {1, 3} else _with_channels(described, network, n_channels)
+
+
+def _with_channels(described: Backbone, network: Network, n_channels: int) -> Backbone:
+    """The same network for pictures of other than three channels."""
+    rule = described.extra_channels
+    mixing(n_channels, rule)
+    _convolution(network, described.geometry.size)
+    shapes = shapes_of(skeleton(network, pretrained=described.weights.source != "random"))
+    mean, std = as_published_input(shapes, described.mean, described.std)
+    return replace(
+        described,
+        mean=adapt_colours(mean, n_channels, rule),
+        std=adapt_colours(std, n_channels, rule),
+        n_channels=n_channels,
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _convolution(network: Network, size: tuple[int, int]) -> str:
+    """Name of the convolution that meets the picture."""
+    shapes = skeleton(network, pretrained=False)  # which hands the picture on as it is
+    return picture_convolution(network.name, shapes, dry_run(shapes, 3, size)[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _named_taps(network: Network, layers: tuple[str, ...], pool: str | None, size: tuple[int, int]) -> Taps:
+    return plan_taps(skeleton(network), layers, pool, 3, size)
+
+
+def _resolve_weights(
+    network: Network, weights: str | os.PathLike[str] | Enum | None, published: str | None, seed: int
+) -> Weights:
+    library, name = network.library, network.local_name
     if weights is None:
-        return Weights("random", f"seed={seed}", str(seed))
-    published = _published(backbone)
-    if weights in published:
-        entry = published[str(weights)]
-        path = str(locate_published(backbone, entry))
-        source = Weights("published", entry.name, file_digest(path))
-    elif Path(weights).is_file() or not isinstance(weights, str) or _looks_like_path(weights):
-        source, path = Weights("file", str(weights), file_digest(weights)), str(weights)
+        return random_weights(seed, library.versions())
+    if published is not None:
+        path = str(library.locate(name, published))
+        if library.converts:
+            return Weights("published", published, file_digest(path))
+        source = Weights("published", published, file_digest(path))
+    elif (file := _as_file(weights)) is not None:
+        path, digest = file
+        source = weights_file(path, digest)
     else:
         raise WeightsError(
-            f"{backbone!r} has no published weights {weights!r}, and no such file exists; published are "
-            f"{sorted(published)}. Pass one of them, a file, or None for random weights."
+            f"{network.name!r} has no published weights {weights!r}, and no such file exists; published are "
+            f"{sorted(network.published)}. Pass one of them, a file, or None for random weights."
         )
-    skeleton = _skeleton(backbone)
-    check_fit(backbone, skeleton.state_dict(), read_state_dict(path), head_name(skeleton), path)
+    check_fit(network.name, skeleton(network).state_dict(), read_state_dict(path), head_layers(network), path)
     return source
 
 
-def _published(backbone: str) -> Mapping[str, Any]:
-    """Entries of torchvision for the published weights of a network, by name."""
-    return {} if backbone in _OWN else models.get_model_weights(backbone).__members__
+def _as_file(weights: Any) -> tuple[str, str | None] | None:
+    """Path of a weights file and the digest asked for, if a file is meant."""
+    if isinstance(weights, os.PathLike):
+        return os.fspath(weights), None
+    path, digest = split_digest(str(weights))
+    is_path = Path(path).suffix in {".pth", ".pt", ".safetensors"} or os.sep in path
+    return (path, digest) if digest or is_path or Path(path).is_file() else None
 
 
-def _looks_like_path(weights: str) -> bool:
-    return Path(weights).suffix in {".pth", ".pt", ".safetensors"} or os.sep in weights
+def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None, resize: str) -> Geometry:
+    policy: Any = resize
+    if resize == "auto":
+        policy = expected.policy if image_size is None else "squash"
+    if image_size is None:
+        size = expected.size
+    else:
+        sides = (image_size,) * 2 if isinstance(image_size, int | Integral) else tuple(image_size)
+        if len(sides) != 2 or min(sides) < 1:
+            raise ValueError(
+                f"The 'image_size' parameter must be a side or (height, width) in pixels, got {image_size!r}."
+            )
+        size = (int(sides[0]), int(sides[1]))
+    own_way = image_size is None and policy == expected.policy
+    return Geometry(
+        size=size,
+        policy=policy,
+        resize=expected.resize if own_way else None,
+        interpolation=expected.interpolation,
+        # what is padded becomes zero
+        fill=tuple(round(255 * colour) for colour in expected.mean) if policy == "pad" else (0, 0, 0),
+    )
 
 
-def _square(side: int, interpolation: str = "bilinear") -> Geometry:
-    return Geometry(size=(side, side), interpolation=interpolation)
+def _resolve_own(
+    module: nn.Module | type[nn.Module],
+    *,
+    weights: str | os.PathLike[str] | Enum | None,
+    seed: int,
+    fingerprint: str | None,
+    params: Mapping[str, Any] | None,
+    image_size: int | tuple[int, int] | None,
+    resize: str,
+    n_channels: int,
+) -> Backbone:
+    network = _own_module(module, params, seed)
+    name = type(network).__name__
+    if weights is not None and weights != "DEFAULT":
+        file = _as_file(weights)
+        if file is None:
+            raise WeightsError(f"{name} has no published weights {weights!r}, and no such file exists.")
+        weights_file(*file)
+        state = read_state_dict(file[0])
+        check_fit(name, network.state_dict(), state, (), file[0])
+        network.load_state_dict(state)
+    geometry = _geometry(Preprocessing(size=(_OWN_SIZE, _OWN_SIZE)), image_size, resize)
+    digest = ""
+    if fingerprint:
+        digest = hashlib.sha256(f"{fingerprint} {content_digest(network.state_dict())}".encode()).hexdigest()
+    takes = _own_channels(network, n_channels, geometry.size)
+    mean, std = (0.0,) * takes, (1.0,) * takes
+    return Backbone(name, Weights("own", name, digest), None, geometry, mean, std, n_channels=takes, module=network)
 
 
-@functools.cache
-def _skeleton(name: str) -> nn.Module:
-    """The whole network without memory for its weights: shapes only."""
+def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] | None, seed: int) -> nn.Module:
+    """The user's module as a copy, or made from its class; in evaluation mode."""
+    if isinstance(module, nn.Module):
+        if params:
+            raise ValueError("backbone_params are for a network's name or class; this module is already made.")
+        return copy.deepcopy(module).eval()
+    if not (isinstance(module, type) and issubclass(module, nn.Module)):
+        raise ValueError(f"backbone must be a name, an nn.Module or a class of such, got {module!r}.")
     try:
-        with torch.device("meta"):
-            return _construct(name, pretrained=True).eval()
-    except NotImplementedError:
-        # the RegNets compute their widths with tensors, which must have values
-        return _construct(name, pretrained=True).to("meta").eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return module(**(params or {})).eval()
+    except TypeError as error:
+        raise ValueError(
+            f"{module.__name__} cannot be made with backbone_params={dict(params or {})!r}: {error}"
+        ) from error
 
 
-@functools.cache
-def _check_size(name: str, side: int) -> None:
-    """Raise ``ValueError`` if a network cannot take pictures of this size; shapes only are computed."""
+def _own_channels(network: nn.Module, n_channels: int, size: tuple[int, int]) -> int:
+    """Channels that the user's own module takes, given the pictures'.
+
+    Raises
+    ------
+    ValueError
+        If the pictures have others.
+    """
+    takes = input_channels(network)
+    if takes is None and n_channels in {1, 3}:
+        return 3
+    if takes in {None, n_channels}:
+        return n_channels
+    if n_channels != 1:
+        try:
+            # the convolution that is defined first need not be the one that meets the picture
+            dry_run(shapes_of(network), n_channels, size)
+        except Exception:  # of whatever kind: it does not take such pictures
+            pass
+        else:
+            return n_channels
+    if takes is not None and can_take(n_channels, takes):
+        return takes
+    raise ValueError(
+        f"{type(network).__name__} takes pictures of {takes} channels (the first convolution tells), and the pictures "
+        f"have {n_channels}."
+    )
+
+
+def _with_own_taps(described: Backbone, layers: tuple[str, ...], pool: str | None) -> Backbone:
+    """The user's own module with its inner layers' outputs instead of its own."""
+    network: Any = described.module
+    check_layers(network, layers)
+    size = described.geometry.size
     try:
-        _skeleton(name)(torch.zeros(1, 3, side, side, device="meta"))
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise ValueError(f"The backbone {name!r} cannot take pictures of image_size={side}: {error}") from error
+        taps = plan_taps(shapes_of(network), layers, pool, described.n_channels, size)
+    except RuntimeError:
+        # a module whose forward needs values cannot be followed by shapes alone
+        try:
+            taps = plan_taps(copy.deepcopy(network), layers, pool, described.n_channels, size)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{described.name} cannot take pictures of {described.n_channels} channels and size {size}: {error}"
+            ) from error
+    attach(network, taps)
+    return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
 
 
-def _construct(name: str, *, pretrained: bool, seed: int = 0) -> nn.Module:
-    """The whole network as its weights expect it; torch's own generator is left as it was found."""
-    # the two Inception networks undo their papers' scaling, but only where weights come from those papers
-    arguments = {"transform_input": True} if pretrained and name in {"googlenet", "inception_v3"} else {}
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        torch.default_generator.manual_seed(seed)
-        if name in _OWN:
-            return _OWN[name]()
-        warnings.filterwarnings("ignore", message="The default weight initialization", category=FutureWarning)
-        return models.get_model(name, weights=None, **arguments)
+def _check_option(name: str, value: str | None, options: tuple[str | None, ...]) -> None:
+    if value not in options:
+        raise ValueError(f"The {name!r} parameter must be one of {', '.join(map(repr, options))}, got {value!r}.")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import safetensors.torch
 import torch
+import torchvision
 
 from skdeep._text import listed
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
@@ -30,15 +32,57 @@ class Weights:
     name : str
         What a reader calls them: ``"IMAGENET1K_V1"``, a path, ``"seed=0"``.
     digest : str
-        Equal for equal weights only.
+        Equal for equal weights only; empty where the user's own module has no fingerprint.
+    seed : int
+        Of random weights.
     """
 
     source: Literal["published", "file", "random", "own"]
     name: str
     digest: str
+    seed: int = 0
 
 
-def locate_published(network: str, entry: Any) -> Path:
+def random_weights(seed: int, versions: Mapping[str, str]) -> Weights:
+    """Random weights of a seed; what a seed gives may change with the versions of the libraries."""
+    made_by = {"torch": torch.__version__, "torchvision": torchvision.__version__, **versions}
+    made = "; ".join(f"{library}={version}" for library, version in sorted(made_by.items()))
+    return Weights("random", f"seed={seed}", f"seed={seed}; {made}", seed)
+
+
+def split_digest(weights: str) -> tuple[str, str | None]:
+    """Split ``"FILE#sha256=HEX"`` into the file and the digest that it must have, in lower case, or None.
+
+    Raises
+    ------
+    WeightsError
+        If what follows ``#sha256=`` is not 8 to 64 hexadecimal digits.
+    """
+    path, mark, digest = weights.rpartition("#sha256=")
+    if not mark:
+        return weights, None
+    if not re.fullmatch("[0-9a-fA-F]{8,64}", digest):
+        raise WeightsError(f"weights={weights!r} must end in 8 to 64 hexadecimal digits after '#sha256='.")
+    return path, digest.lower()
+
+
+def weights_file(path: str, digest: str | None = None) -> Weights:
+    """Weights in a file.
+
+    Raises
+    ------
+    WeightsError
+        If the file's SHA-256 does not begin with the digest.
+    WeightsUnavailableError
+        If there is no such file.
+    """
+    found = file_digest(path)
+    if digest is not None and not found.startswith(digest):
+        raise WeightsError(f"The weights file {path!r} has the SHA-256 {found}, and not {digest} as was asked for.")
+    return Weights("file", path, found)
+
+
+def download(network: str, weights: str, url: str) -> Path:
     """Path of published weights in torch's hub folder, downloaded if they are not there.
 
     Raises
@@ -47,19 +91,39 @@ def locate_published(network: str, entry: Any) -> Path:
         If they are not there and cannot be downloaded.
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / Path(entry.url).name
+    path = folder / Path(url).name
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # the file name carries the digest's beginning, and torch checks it
-            digest = path.stem.rsplit("-", 1)[-1]
-            torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=digest, progress=False)
+            # where the file name carries the digest's beginning, torch checks it
+            named = re.search("-([0-9a-f]{8,})$", path.stem)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=named and named[1], progress=False)
         except (OSError, RuntimeError) as error:
             raise WeightsUnavailableError(
-                f"The weights {entry.name!r} of {network!r} could not be downloaded from {entry.url}: {error}. Pass "
+                f"The weights {weights!r} of {network!r} could not be downloaded from {url}: {error}. Pass "
                 f"weights=PATH with a local file (or put it at {str(path)!r}), or weights=None for random weights."
             ) from error
     return path
+
+
+def pack(state: StateDict) -> bytes:
+    """A state dict as bytes that load without running code."""
+    return safetensors.torch.save({name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()})
+
+
+def unpack(content: bytes) -> dict[str, torch.Tensor]:
+    """The state dict that :func:`pack` took."""
+    return safetensors.torch.load(content)
+
+
+def content_digest(state: StateDict) -> str:
+    """SHA-256 of the names, shapes and values of a state dict."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        tensor = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
@@ -86,8 +150,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     return _read_unchanged(*_identity(path))
 
 
-def check_fit(network: str, wanted: StateDict, given: StateDict, head: str, path: str) -> None:
-    """Raise ``WeightsError`` unless a state dict fits a network in all but its head.
+def check_fit(network: str, wanted: StateDict, given: StateDict, heads: Collection[str], path: str) -> None:
+    """Raise ``WeightsError`` unless a state dict fits a network without heads.
 
     Parameters
     ----------
@@ -95,11 +159,11 @@ def check_fit(network: str, wanted: StateDict, given: StateDict, head: str, path
         Its name, for the error.
     wanted, given : mapping of str to tensor
         The network's own state dict, and the one read from ``path``.
-    head : str
-        Name of the head's layer: its weights may be absent or of another size, since they are not used.
+    heads : collection of str
+        Layers whose tensors may be there too: they are not used.
     path : str
     """
-    wanted, given = without_head(wanted, head), without_head(given, head)
+    given = without_heads(given, heads)
     problems = []
     if missing := [name for name in wanted if name not in given]:
         problems.append(f"{len(missing)} of {len(wanted)} tensors are missing ({listed(missing)})")
@@ -112,9 +176,9 @@ def check_fit(network: str, wanted: StateDict, given: StateDict, head: str, path
         raise WeightsError(f"The weights file {path!r} does not fit {network!r}: {'; '.join(problems)}.")
 
 
-def without_head(state: StateDict, head: str) -> dict[str, torch.Tensor]:
-    """A state dict without the tensors of the head."""
-    return {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] != head}
+def without_heads(state: StateDict, heads: Collection[str]) -> dict[str, torch.Tensor]:
+    """A state dict without the tensors of some layers."""
+    return {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] not in heads}
 
 
 def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int, int, int]:
