@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -16,11 +17,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
+from torchvision.models import WeightsEnum
 
 from skdeep._validation import Targets, check_targets
-from skdeep.backbones import resolve_backbone, resolve_device
+from skdeep.backbones import EXTRA_CHANNELS, POOLS, PRECISIONS, RESIZE, resolve_backbone, resolve_device, resolve_precision
 from skdeep.features import extract_features, open_store
-from skdeep.images import Images
+from skdeep.images import Images, as_images
 from skdeep.training import (
     CRITERIA,
     RankingThreshold,
@@ -40,34 +42,71 @@ def draw_seed(random_state: int | RandomState | None) -> int:
 class ImageEstimator(BaseEstimator):
     """Base of the estimators on images: X, the network and its features."""
 
-    backbone: str | nn.Module
-    weights: str | os.PathLike[str] | None
-    image_size: int | None
+    backbone: str | nn.Module | type[nn.Module]
+    weights: str | os.PathLike[str] | WeightsEnum | None
+    backbone_params: Mapping[str, Any] | None
+    pool: str | None
+    image_size: int | tuple[int, int] | None
+    resize: str
     image_shape: tuple[int, ...] | None
+    channel_axis: str
+    extra_channels: str
+    pixel_range: str | int
+    precision: str
     batch_size: int
     device: str
     cache: bool | str | os.PathLike[str]
     fingerprint: str | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "backbone": [str, nn.Module],
-        "weights": [str, os.PathLike, None],
-        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "backbone": [str, nn.Module, type],
+        "weights": [str, os.PathLike, WeightsEnum, None],
+        "backbone_params": [dict, None],
+        "pool": [StrOptions(set(POOLS)), None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "resize": [StrOptions(set(RESIZE))],
         "image_shape": [tuple, list, None],
+        "channel_axis": [StrOptions({"auto", "first", "last"})],
+        "extra_channels": [StrOptions(set(EXTRA_CHANNELS))],
         "pixel_range": [StrOptions({"auto"}), Options(Integral, {1, 255})],
-        "fingerprint": [str, None],
+        "precision": [StrOptions(set(PRECISIONS))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "cache": ["boolean", str, os.PathLike],
         "device": [str],
+        "cache": ["boolean", str, os.PathLike],
+        "fingerprint": [str, None],
         "random_state": ["random_state"],
     }
+
+    # what a subclass may make parameters of
+    layer: str | Sequence[str] | None = None
+    on_error: str = "raise"
+
+    def _images(self, X: Any) -> Images:
+        """Take X as images: in the form that was settled, or else that X shows."""
+        return as_images(
+            X,
+            image_shape=self.image_shape,
+            pixel_range=self.pixel_range,  # type: ignore[arg-type]
+            channel_axis=self.channel_axis,  # type: ignore[arg-type]
+            on_error=self.on_error,  # type: ignore[arg-type]
+        )
+
+    def _images_as_settled(self, X: Any) -> Images:
+        """Take X as images in the form that ``fit`` settled."""
+        return as_images(X, on_error=self.on_error, like=self.format_)  # type: ignore[arg-type]
 
     def _settle(self, images: Images, seed: int) -> None:
         """Settle the network and the form of X."""
         self.backbone_ = resolve_backbone(
             self.backbone,
             weights=self.weights,
+            params=self.backbone_params,
+            layer=self.layer,
+            pool=self.pool,
             image_size=self.image_size,
+            resize=self.resize,
+            n_channels=images.format.n_channels,
+            extra_channels=self.extra_channels,
             seed=seed,
             fingerprint=self.fingerprint,
         )
@@ -75,12 +114,15 @@ class ImageEstimator(BaseEstimator):
 
     def _features(self, images: Images) -> NDArray[np.float32]:
         """The network's activations, and to their right the numbers beside the images."""
+        device = resolve_device(self.device)
         features = extract_features(
             images,
             self.backbone_,
             store=open_store(self.cache),
             batch_size=self.batch_size,
-            device=resolve_device(self.device),
+            device=device,
+            precision=resolve_precision(self.precision, device),
+            on_error=self.on_error,
         )
         return np.hstack([features, images.side_features])
 

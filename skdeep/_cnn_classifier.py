@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -12,10 +13,12 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
+from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
-from skdeep.backbones import Backbone, build_backbone, feature_size, resolve_device
-from skdeep.images import Images, as_images
+from skdeep.backbones import Backbone, autocast, build_backbone, feature_size, resolve_device, resolve_precision
+from skdeep.features import open_store
+from skdeep.images import Images
 from skdeep.training import ImageRows, Rows, TableRows
 
 
@@ -27,10 +30,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
 
     Parameters
     ----------
-    backbone : str or nn.Module, default="resnet34"
+    backbone : str, nn.Module or class of nn.Module, default="resnet34"
         As in :class:`CNNFeatureExtractor`.
-    weights : str, path or None, default="DEFAULT"
+    weights : str, path, WeightsEnum or None, default="DEFAULT"
         As in :class:`CNNFeatureExtractor`; where training starts.
+    backbone_params, pool
+        As in :class:`CNNFeatureExtractor`.
     train : {"head", "all"}, default="head"
         What learns. ``"head"`` trains on stored activations, so that each image passes the network once whatever the
         number of epochs; ``"all"`` trains every layer.
@@ -46,12 +51,15 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         Passes over the training data.
     batch_size : int, default=32
         Images in one step; at least 2, for batch normalisation cannot learn from one.
-    image_size, image_shape, pixel_range
+    image_size, resize, image_shape, channel_axis, extra_channels, pixel_range
         As in :class:`CNNFeatureExtractor`.
+    precision : {"auto", "float32", "bf16"}, default="auto"
+        What the backbone multiplies in, as in :class:`CNNFeatureExtractor`; weights and the head stay float32.
     device : str, default="auto"
         A device of torch; ``"auto"`` is the fastest that is there.
     cache : bool, str or path, default=True
-        The feature store that ``train="head"`` reads and fills; as in :class:`CNNFeatureExtractor`.
+        The store, as in :class:`CNNFeatureExtractor`: ``train="head"`` keeps features in it, ``train="all"`` resized
+        pictures of files, so that no later epoch, fold or candidate decodes them again.
     fingerprint : str or None, default=None
         As in :class:`CNNFeatureExtractor`.
     random_state : int, RandomState instance or None, default=None
@@ -95,14 +103,17 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         "train": [StrOptions({"head", "all"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         **DeepClassifier._parameter_constraints,
+        "precision": [StrOptions({"auto", "float32", "bf16"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
     }
 
     def __init__(
         self,
-        backbone: str | nn.Module = "resnet34",
+        backbone: str | nn.Module | type[nn.Module] = "resnet34",
         *,
-        weights: str | os.PathLike[str] | None = "DEFAULT",
+        weights: str | os.PathLike[str] | WeightsEnum | None = "DEFAULT",
+        backbone_params: Mapping[str, Any] | None = None,
+        pool: str | None = None,
         train: str = "head",
         criterion: str = "auto",
         dropout: float = 0.25,
@@ -110,9 +121,13 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         weight_decay: float = 1e-4,
         max_epochs: int = 20,
         batch_size: int = 32,
-        image_size: int | None = None,
+        image_size: int | tuple[int, int] | None = None,
+        resize: str = "auto",
         image_shape: tuple[int, ...] | None = None,
+        channel_axis: str = "auto",
+        extra_channels: str = "repeat",
         pixel_range: str | int = "auto",
+        precision: str = "auto",
         device: str = "auto",
         cache: bool | str | os.PathLike[str] = True,
         fingerprint: str | None = None,
@@ -121,6 +136,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     ) -> None:
         self.backbone = backbone
         self.weights = weights
+        self.backbone_params = backbone_params
+        self.pool = pool
         self.train = train
         self.criterion = criterion
         self.dropout = dropout
@@ -129,8 +146,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.image_size = image_size
+        self.resize = resize
         self.image_shape = image_shape
+        self.channel_axis = channel_axis
+        self.extra_channels = extra_channels
         self.pixel_range = pixel_range
+        self.precision = precision
         self.device = device
         self.cache = cache
         self.fingerprint = fingerprint
@@ -163,7 +184,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             If the weights do not fit the network, or cannot be downloaded.
         """
         self._validate_params()
-        images = as_images(X, image_shape=self.image_shape, pixel_range=self.pixel_range)  # type: ignore[arg-type]
+        images = self._images(X)
         targets, criterion, weights = self._check_fit(X, y, sample_weight)
         if len(images) < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample.")
@@ -173,13 +194,13 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         return self._fit_rows(self._image_rows(images), targets, criterion, weights, seed)
 
     def _rows(self, X: Any) -> Rows:
-        return self._image_rows(as_images(X, like=self.format_))
+        return self._image_rows(self._images_as_settled(X))
 
     def _image_rows(self, images: Images) -> Rows:
         if self._trains_head_only:
             return TableRows(self._features(images))
         images.check(range(len(images)))
-        return ImageRows(images, self.backbone_.geometry)
+        return ImageRows(images, self.backbone_.geometry, resolve_device(self.device), open_store(self.cache))
 
     def _module(self, n_outputs: int) -> nn.Module:
         device = resolve_device(self.device)
@@ -188,9 +209,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if self._trains_head_only:
             return head
         # weights travel once, as what is trained
-        return _ImageNetwork(
-            self.backbone_.without_weights(), copy.deepcopy(build_backbone(self.backbone_, device)), head
-        )
+        description = self.backbone_.without_weights()
+        network = copy.deepcopy(build_backbone(self.backbone_, device))
+        return _ImageNetwork(description, network, head, resolve_precision(self.precision, device))
 
 
 class _Head(nn.Module):
@@ -205,14 +226,16 @@ class _Head(nn.Module):
 class _ImageNetwork(nn.Module):
     """A backbone and a head, from pixels to logits."""
 
-    def __init__(self, description: Backbone, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, description: Backbone, backbone: nn.Module, head: nn.Module, precision: str) -> None:
         super().__init__()
         self.description = description
+        self.precision = precision
         self.backbone = backbone
         self.head = head
 
     def forward(self, images: torch.Tensor, side_features: torch.Tensor) -> torch.Tensor:
-        output = self.backbone(self.description.normalise(images))
+        with autocast(self.precision, images.device.type):
+            output = self.backbone(self.description.normalise(images))
         # in training, the Inception networks also return what their auxiliary heads say
         activations = output if isinstance(output, torch.Tensor) else output[0]
-        return self.head(torch.cat([activations.flatten(1), side_features], dim=1))
+        return self.head(torch.cat([activations.flatten(1).float(), side_features], dim=1))

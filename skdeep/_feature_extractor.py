@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
+from torchvision.models import WeightsEnum
 
 from skdeep._base import ImageEstimator, draw_seed
 from skdeep.backbones import feature_size, resolve_device
-from skdeep.images import as_images
 
 
 class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageEstimator):
@@ -26,21 +28,43 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
 
     Parameters
     ----------
-    backbone : str or nn.Module, default="resnet34"
-        A classification network of torchvision by name, ``"small_cnn"``, or your own module that turns pictures from 0
-        to 1, of shape (n, 3, height, width), into rows. :func:`skdeep.backbones.list_backbones` names them all.
-    weights : str, path or None, default="DEFAULT"
-        torchvision's name of published weights, a file with a state dict (torch or safetensors; the head's weights may
-        be absent or of another size), or None for random weights decided by ``random_state``. Your own module brings
-        its own.
-    image_size : int or None, default=None
-        Side in pixels of the square to which each picture is squashed. None takes the transforms of the best
-        published weights (say, resize to 256, cut out 224); 64 where there are none.
+    backbone : str, nn.Module or class of nn.Module, default="resnet34"
+        A classification network of torchvision by name, one of timm as ``"timm/NAME"``, ``"small_cnn"``, or your own
+        module, or its class, that turns pictures from 0 to 1, of shape (n, n_channels, height, width), into rows.
+        :func:`skdeep.backbones.list_backbones` names them all.
+    weights : str, path, WeightsEnum or None, default="DEFAULT"
+        torchvision's or timm's name of published weights, a file with a state dict (torch or safetensors; the head's
+        weights may be absent or of another size; ``"FILE#sha256=HEX"`` checks its digest), or None for random weights
+        decided by ``random_state``. A module of your own brings its own; to its class only a file or None applies.
+    backbone_params : dict or None, default=None
+        Keyword arguments for the class of your own module, or for the builder of a named network.
+    layer : str, sequence of str or None, default=None
+        Name of the inner module whose output is wanted, as in ``named_modules()`` of the network, or several, whose
+        features are joined in that order. None is what the network gives to its head.
+    pool : {"avg", "max", "avgmax", "gem", "flatten", "cls"} or None, default=None
+        What becomes of maps and token sequences: their average, maximum, both side by side, generalised mean [2]_,
+        all values, or the class token. None is the network's own pooling, and for ``layer`` the average.
+    image_size : int, tuple of (height, width) or None, default=None
+        Size in pixels at which pictures pass the network; an int is the side of a square. None takes that of the
+        published weights; 64 where there are none.
+    resize : {"auto", "squash", "crop", "pad"}, default="auto"
+        How a picture is brought to that size: the whole of it, whatever becomes of its proportions; its centre; or the
+        whole of it with a border that the normalisation makes zero. ``"auto"`` is the published weights' own way (say,
+        resized to 256, and 224 cut out) where ``image_size`` is None, else ``"squash"``.
     image_shape : tuple of int or None, default=None
         Shape of one image where X holds flat rows: (height, width), (height, width, channels) or
         (channels, height, width).
+    channel_axis : {"auto", "first", "last"}, default="auto"
+        Where arrays have their channels; settled in ``fit``. ``"auto"`` looks for 1 or 3 channels on the last axis,
+        then on the first, and then for 2 or 4.
+    extra_channels : {"repeat", "sum", "zero"}, default="repeat"
+        How a named network takes pictures that have neither 1 nor 3 channels: its first filters are repeated over
+        them, it sees their mean as grey, or it sees the first three only.
     pixel_range : {"auto", 255, 1}, default="auto"
         The value of white in arrays; settled in ``fit``. ``"auto"`` is 255 for integers and 1 for floats up to 1.
+    precision : {"auto", "float32", "bf16", "float16"}, default="auto"
+        What the network multiplies in; features are float32 always. ``"auto"`` is bf16 where the hardware multiplies
+        in it (CPUs with AMX or AVX512-BF16, CUDA from Ampere on), which is some times as fast, else float32.
     batch_size : int, default=32
         Images that pass the network together.
     device : str, default="auto"
@@ -50,6 +74,9 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         or a folder.
     fingerprint : str or None, default=None
         Your word for all that shapes the output of your own module; without it, that module's features are not stored.
+    on_error : {"raise", "nan"}, default="raise"
+        What becomes of an image that is missing or broken: an error that names it, before any image passes the
+        network, or a row of NaN and one warning.
     random_state : int, RandomState instance or None, default=None
         Decides random weights. Only an int makes them the same from fit to fit, and thus found in the store.
 
@@ -66,7 +93,10 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
 
     References
     ----------
-    Sharif Razavian et al., "CNN features off-the-shelf: an astounding baseline for recognition", CVPR Workshops, 2014.
+    .. [1] Sharif Razavian et al., "CNN features off-the-shelf: an astounding baseline for recognition", CVPR Workshops,
+       2014.
+    .. [2] Radenovic, Tolias and Chum, "Fine-tuning CNN image retrieval with no human annotation", TPAMI 41(7), 2019,
+       equation 3.
 
     Examples
     --------
@@ -78,31 +108,51 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
     (4, 512)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = ImageEstimator._parameter_constraints
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ImageEstimator._parameter_constraints,
+        "layer": [str, list, tuple, None],
+        "on_error": [StrOptions({"raise", "nan"})],
+    }
 
     def __init__(
         self,
-        backbone: str | nn.Module = "resnet34",
+        backbone: str | nn.Module | type[nn.Module] = "resnet34",
         *,
-        weights: str | os.PathLike[str] | None = "DEFAULT",
-        image_size: int | None = None,
+        weights: str | os.PathLike[str] | WeightsEnum | None = "DEFAULT",
+        backbone_params: Mapping[str, Any] | None = None,
+        layer: str | Sequence[str] | None = None,
+        pool: str | None = None,
+        image_size: int | tuple[int, int] | None = None,
+        resize: str = "auto",
         image_shape: tuple[int, ...] | None = None,
+        channel_axis: str = "auto",
+        extra_channels: str = "repeat",
         pixel_range: str | int = "auto",
+        precision: str = "auto",
         batch_size: int = 32,
         device: str = "auto",
         cache: bool | str | os.PathLike[str] = True,
         fingerprint: str | None = None,
+        on_error: str = "raise",
         random_state: int | RandomState | None = None,
     ) -> None:
         self.backbone = backbone
         self.weights = weights
+        self.backbone_params = backbone_params
+        self.layer = layer
+        self.pool = pool
         self.image_size = image_size
+        self.resize = resize
         self.image_shape = image_shape
+        self.channel_axis = channel_axis
+        self.extra_channels = extra_channels
         self.pixel_range = pixel_range
+        self.precision = precision
         self.batch_size = batch_size
         self.device = device
         self.cache = cache
         self.fingerprint = fingerprint
+        self.on_error = on_error
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -130,7 +180,7 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
             If the weights do not fit the network, or cannot be downloaded.
         """
         self._validate_params()
-        images = as_images(X, image_shape=self.image_shape, pixel_range=self.pixel_range)  # type: ignore[arg-type]
+        images = self._images(X)
         self._settle(images, draw_seed(self.random_state))
         n_activations = feature_size(self.backbone_, resolve_device(self.device))
         self._n_features_out = n_activations + images.format.n_side_features
@@ -152,10 +202,11 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         Raises
         ------
         ImageError
-            If an image is missing or broken; files are checked before any image passes the network.
+            If an image is missing or broken and ``on_error`` is ``"raise"``; files are checked before any image passes
+            the network.
         """
         check_is_fitted(self)
-        return self._features(as_images(X, like=self.format_))
+        return self._features(self._images_as_settled(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

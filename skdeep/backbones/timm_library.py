@@ -74,7 +74,7 @@ class TimmLibrary(Library):
             size=(height, width),
             policy=policy,
             resize=math.floor(min(height, width) / data["crop_pct"]) if policy == "crop" else None,
-            interpolation="bilinear" if data["interpolation"] == "random" else data["interpolation"],
+            interpolation="bicubic" if data["interpolation"] == "bicubic" else "bilinear",
             mean=tuple(data["mean"]),
             std=tuple(data["std"]),
         )
