@@ -4,6 +4,7 @@ __all__ = [
     "DatasetError",
     "FeatureStoreWarning",
     "ImageError",
+    "ImageWarning",
     "WeightsError",
     "WeightsUnavailableError",
 ]
@@ -27,3 +28,7 @@ class WeightsUnavailableError(WeightsError, OSError):
 
 class FeatureStoreWarning(UserWarning):
     """The feature store cannot be used; features are computed again instead."""
+
+
+class ImageWarning(UserWarning):
+    """Some images cannot be used; what is said of them is NaN instead."""

@@ -38,8 +38,7 @@ def pixels_of(X: Any, **options: Any) -> Array:
 
 
 def digests_of(X: Any, **options: Any) -> list[bytes]:
-    images = as_images(X, **options)
-    return [images.digest(row) for row in range(len(images))]
+    return as_images(X, **options).digests()
 
 
 FORMS_OF_PATHS = {
@@ -195,7 +194,7 @@ def test_pixel_range_of_fit_overrules_what_a_later_batch_looks_like() -> None:
     bright, dark = np.full((1, 2, 2), 200.0), np.full((1, 2, 2), 1.0)
     later = as_images(dark, like=as_images(bright).format)
     assert later.format.pixel_range == 255
-    assert later.digest(0) == as_images(dark.astype(np.uint8)).digest(0)
+    assert later.digests() == as_images(dark.astype(np.uint8)).digests()
 
 
 def test_pixel_range_1_reads_fractions_and_is_255_times_as_bright() -> None:
@@ -311,7 +310,7 @@ def test_damaged_files_give_pixels_or_image_error_and_nothing_else(format: str) 
 
 def test_a_file_that_changes_while_in_use_is_noticed(paths: list[str], pictures: Array) -> None:
     images = as_images(paths)
-    images.digest(0)
+    images.digests()
     Image.fromarray(pictures[1]).save(paths[0])
     with pytest.raises(ImageError, match=r"0.png' was changed while it was being used"):
         images.pixels(0)
@@ -504,5 +503,6 @@ def test_read_only_channels_first_images_are_fine(pictures: Array) -> None:
 def test_a_file_that_vanishes_is_named(paths: list[str]) -> None:
     images = as_images(paths)
     Path(paths[1]).unlink()
+    assert [bool(digest) for digest in images.digests()] == [row != 1 for row in range(len(paths))]
     with pytest.raises(ImageError, match=r"1\.png"):
-        images.digest(1)
+        images.check(range(len(paths)))

@@ -65,9 +65,11 @@ class Backbone:
         """All that shapes the activations of a picture; None where that cannot be known."""
         if self.weights.source == "own" and not self.weights.digest:
             return None
+        # wherever a file came from, its content tells all
+        origin = "content" if self.weights.source in {"published", "file"} else self.weights.source
         return {
             "backbone": self.name,
-            "weights": (self.weights.source, self.weights.digest),
+            "weights": (origin, self.weights.digest),
             "geometry": asdict(self.geometry),
             "mean": self.mean,
             "std": self.std,

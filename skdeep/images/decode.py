@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import struct
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,12 +72,12 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def unreadable(paths: list[Path]) -> list[Path]:
+def unreadable(paths: list[str]) -> list[str]:
     """The files among ``paths`` whose first bytes are not those of an image."""
     return [path for path in paths if not _is_image(path)]
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(path: str) -> bool:
     try:
         with Image.open(path):
             return True

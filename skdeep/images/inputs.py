@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -87,7 +86,7 @@ def as_images(
     if all(isinstance(item, str | os.PathLike) for item in items):
         resolved = 255 if pixel_range == "auto" else pixel_range
         image_format = ImageFormat(resolved, image_shape, n_side_features, side_names)
-        return FileImages([Path(item) for item in items], side_features, image_format)
+        return FileImages([os.fspath(item) for item in items], side_features, image_format)
     arrays = [_item_array(item) for item in items]
     resolved = _check_values(arrays, pixel_range, settled=like is not None)
     return ArrayImages(arrays, side_features, ImageFormat(resolved, image_shape, n_side_features, side_names))

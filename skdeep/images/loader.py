@@ -7,13 +7,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
+from skdeep.exceptions import ImageError
 from skdeep.images.resize import Geometry
 from skdeep.images.sources import Images
 
 Batch = tuple[Sequence[int], torch.Tensor]
 
 
-def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geometry) -> Generator[Batch]:
+def load_batches(
+    images: Images,
+    batches: Iterable[Sequence[int]],
+    geometry: Geometry,
+    failures: dict[int, str] | None = None,
+) -> Generator[Batch]:
     """Load batches of rows, one batch ahead of the caller.
 
     Parameters
@@ -22,6 +28,9 @@ def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geo
     batches : iterable of sequences of int
         Rows of each batch; drawn from in the loading thread, one batch ahead.
     geometry : Geometry
+    failures : dict of int to str, default=None
+        Where given, rows that cannot be decoded are entered here, with the reason, and left out of their batches;
+        otherwise they are errors.
 
     Yields
     ------
@@ -35,17 +44,26 @@ def load_batches(images: Images, batches: Iterable[Sequence[int]], geometry: Geo
         batch = next(rows, None)
         if batch is None:
             return None
-        return batch, _stack([geometry(images.pixels(row)) for row in batch])
+        loaded: dict[int, torch.Tensor] = {}
+        for row in batch:
+            try:
+                loaded[row] = geometry(images.pixels(row))
+            except ImageError as error:
+                if failures is None:
+                    raise
+                failures[row] = str(error)
+        return list(loaded), _stack(list(loaded.values()))
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="skdeep-images") as pool:
         ahead: Future[Batch | None] = pool.submit(load_next)
         while (batch := ahead.result()) is not None:
             ahead = pool.submit(load_next)
-            yield batch
+            if batch[0]:
+                yield batch
 
 
 def _stack(pictures: list[torch.Tensor]) -> torch.Tensor:
     """Stack pictures; whole numbers and fractions may meet in one batch."""
     if len({picture.dtype for picture in pictures}) > 1:
         pictures = [picture if picture.is_floating_point() else picture / 255 for picture in pictures]
-    return torch.stack(pictures)
+    return torch.stack(pictures) if pictures else torch.empty(0)

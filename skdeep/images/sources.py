@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skdeep._text import listed
 from skdeep.exceptions import ImageError
 from skdeep.images.decode import decode, unreadable
+from skdeep.images.digests import FileDigests, identities
 
 ImageShape = tuple[int, ...]
 
@@ -63,49 +64,64 @@ class Images(ABC):
         """One picture: uint8, or float32 from 0 to 1, of shape (3, height, width)."""
 
     @abstractmethod
-    def digest(self, row: int) -> bytes:
-        """A digest of all that ``pixels`` depends on."""
+    def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
+        """Digests of all that the rows' ``pixels`` depend on; empty for a row that cannot be read.
+
+        Parameters
+        ----------
+        remembered : FileDigests or None
+            What spares files that were read before; None reads them all.
+        """
 
     @abstractmethod
+    def broken(self, rows: Sequence[int]) -> dict[int, str]:
+        """The rows among these that visibly hold no image, and why; cheap beside decoding."""
+
     def check(self, rows: Sequence[int]) -> None:
-        """Raise ``ImageError`` if some of these rows visibly hold no image; cheap beside decoding."""
+        """Raise ``ImageError`` if some of these rows visibly hold no image."""
+        broken = self.broken(rows)
+        if broken:
+            raise ImageError(
+                f"{len(broken)} of {len(self)} image files cannot be read as images: {listed(broken.values())}."
+            )
 
 
 class FileImages(Images):
     """Images in files, read when they are asked for."""
 
-    def __init__(self, paths: list[Path], side_features: NDArray[np.float32], image_format: ImageFormat) -> None:
+    def __init__(self, paths: list[str], side_features: NDArray[np.float32], image_format: ImageFormat) -> None:
         super().__init__(side_features, image_format)
         self._paths = paths
-        self._digests: dict[int, bytes] = {}
-        missing = [path for path in paths if not path.is_file()]
+        self._identities = identities(paths)
+        self._digests: list[bytes] | None = None
+        missing = [path for path, identity in zip(paths, self._identities, strict=True) if identity is None]
         if missing:
             raise ImageError(f"{len(missing)} of {len(paths)} image files cannot be found: {listed(missing)}.")
 
     def pixels(self, row: int) -> torch.Tensor:
         """Read and decode a file."""
         content = self._read(row)
-        if row in self._digests and hashlib.sha256(content).digest() != self._digests[row]:
-            raise ImageError(f"The image {str(self._paths[row])!r} was changed while it was being used.")
+        if self._digests is not None and hashlib.sha256(content).digest() != self._digests[row]:
+            raise ImageError(f"The image {self._paths[row]!r} was changed while it was being used.")
         return _channels_first(decode(content, self._paths[row]))
 
-    def digest(self, row: int) -> bytes:
-        """SHA-256 of the file."""
-        if row not in self._digests:
-            self._digests[row] = hashlib.sha256(self._read(row)).digest()
-        return self._digests[row]
+    def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
+        """SHA-256 of the files."""
+        if self._digests is None:
+            self._digests = (remembered or FileDigests(None)).of(self._paths, self._identities)
+        return self._digests
 
     def _read(self, row: int) -> bytes:
         try:
-            return self._paths[row].read_bytes()
+            return Path(self._paths[row]).read_bytes()
         except OSError as error:
-            raise ImageError(f"The image {str(self._paths[row])!r} cannot be read: {error}.") from error
+            raise ImageError(f"The image {self._paths[row]!r} cannot be read: {error}.") from error
 
-    def check(self, rows: Sequence[int]) -> None:
+    def broken(self, rows: Sequence[int]) -> dict[int, str]:
         """Look at the first bytes of files."""
-        broken = unreadable([self._paths[row] for row in rows])
-        if broken:
-            raise ImageError(f"{len(broken)} of {len(self)} image files cannot be read as images: {listed(broken)}.")
+        path_of = {row: self._paths[row] for row in rows}
+        names = set(unreadable(list(path_of.values())))
+        return {row: path for row, path in path_of.items() if path in names}
 
 
 class ArrayImages(Images):
@@ -124,14 +140,19 @@ class ArrayImages(Images):
         """One array, as it came."""
         return _channels_first(self._canonical(row))
 
-    def digest(self, row: int) -> bytes:
+    def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
         """SHA-256 of shape, dtype and values."""
-        pixels = self._canonical(row)
-        head = f"{pixels.shape} {pixels.dtype}".encode()
-        return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).digest()
+        return [self._digest(row) for row in range(len(self))]
 
-    def check(self, rows: Sequence[int]) -> None:
-        """Arrays were checked when they came in."""
+    def _digest(self, row: int) -> bytes:
+        pixels = self._canonical(row)
+        digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        return digest.digest()
+
+    def broken(self, rows: Sequence[int]) -> dict[int, str]:
+        """None: arrays were checked when they came in."""
+        return {}
 
     def _canonical(self, row: int) -> NDArray[Any]:
         """The same array for the same picture, whichever dtype a caller's wrapper made of it."""
