@@ -83,7 +83,7 @@ class ImageEstimator(BaseEstimator):
             batch_size=self.batch_size,
             device=resolve_device(self.device),
         )
-        return np.hstack([features, images.side_features])
+        return np.hstack([features, images.side_features]) if images.format.n_side_features else features
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -84,7 +84,7 @@ class BlobCache:
 
     def count(self) -> int:
         """How many values the file holds."""
-        if self._file is None or not self._file.path.exists():
+        if self._file is None or not self._file.exists():
             return 0
         return self._file.run(lambda database: database.execute("SELECT count(*) FROM entries").fetchone()[0], 0)
 
@@ -110,10 +110,10 @@ class MemoryLayer:
     def read(self, keys: list[bytes]) -> Blobs:
         """The values that are here."""
         with _memory_lock:
-            here = self._blobs
-            found = {key: here[key] for key in keys if key in here}
+            find, move_to_end = self._blobs.get, self._blobs.move_to_end
+            found = {key: blob for key, blob in zip(keys, map(find, keys), strict=True) if blob is not None}
             for key in found:
-                here.move_to_end(key)
+                move_to_end(key)
         return found
 
     def write(self, blobs: Mapping[bytes, bytes]) -> None:

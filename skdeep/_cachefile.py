@@ -140,7 +140,7 @@ class CacheFile:
     def clear(self) -> None:
         """Remove the file, damaged or not, in a moment when no process uses it."""
         deadline = time.monotonic() + self._busy_seconds
-        while self._folder.path.is_dir():
+        while _exists(self._folder.path):
             try:
                 with _no_fork, self._in_use(alone=True):
                     for path in self._parts():
@@ -153,6 +153,10 @@ class CacheFile:
                 time.sleep(_RETRY_SECONDS)
         self._broken = self._full = False
         self._folder.forgive()
+
+    def exists(self) -> bool:
+        """Whether there is a file yet."""
+        return _exists(self.path)
 
     def n_bytes(self) -> int:
         """Bytes on disk, SQLite's own files beside the database included."""
@@ -242,6 +246,10 @@ def _is_busy(error: Exception) -> bool:
     return _code(error) == sqlite3.SQLITE_BUSY or isinstance(
         error, BlockingIOError if sys.platform != "win32" else PermissionError
     )
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 -- Path's own raises where a name is too long
 
 
 def _remove(path: Path) -> None:

@@ -238,7 +238,7 @@ class FeatureStore(BlobCache):
     def count_computed(self) -> int:
         """How many rows were ever written to the file."""
         query = "SELECT coalesce(max(CAST(computed AS INTEGER)), 0) FROM counts"
-        if not self._file.path.exists():
+        if not self._file.exists():
             return 0
         return self._file.run(lambda database: database.execute(query).fetchone()[0], 0)
 

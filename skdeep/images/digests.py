@@ -66,7 +66,7 @@ class FileDigests:
         digests : list of bytes
             Empty for a file that cannot be read.
         """
-        known = self.cache.read(identity for identity in set(identified) if identity is not None)
+        known = self.cache.read(identity for identity in dict.fromkeys(identified) if identity is not None)
         fresh: dict[bytes, bytes] = {}
         digests = []
         for path, identity in zip(paths, identified, strict=True):

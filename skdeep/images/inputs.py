@@ -20,6 +20,7 @@ from skdeep.images.sources import ArrayImages, FileImages, ImageFormat, Images, 
 PixelRange = Literal["auto", 255, 1]
 
 _CHANNELS = (1, 3)
+_ITEMS = (str, os.PathLike, Image.Image)
 
 
 def as_images(
@@ -83,7 +84,7 @@ def as_images(
         resolved = _check_values([column], pixel_range, settled=like is not None)
         return ArrayImages(column, side_features, ImageFormat(resolved, image_shape, n_side_features, side_names))
     items = list(column)
-    if all(isinstance(item, str | os.PathLike) for item in items):
+    if all(issubclass(kind, str | os.PathLike) for kind in set(map(type, items))):
         resolved = 255 if pixel_range == "auto" else pixel_range
         image_format = ImageFormat(resolved, image_shape, n_side_features, side_names)
         return FileImages([os.fspath(item) for item in items], side_features, image_format)
@@ -143,11 +144,10 @@ def _is_image_frame(X: Any, image_shape: ImageShape | None) -> bool:
 
 def _holds_items(X: Sequence[Any]) -> bool:
     """Whether a list holds paths, pictures or arrays, rather than rows of numbers."""
-    return all(
-        isinstance(item, str | os.PathLike | Image.Image)
-        or (isinstance(item, np.ndarray | torch.Tensor) and item.ndim != 1)
-        for item in X
-    )
+    others = {kind for kind in set(map(type, X)) if not issubclass(kind, _ITEMS)}
+    if not all(issubclass(kind, np.ndarray | torch.Tensor) for kind in others):
+        return False
+    return not others or all(isinstance(item, _ITEMS) or item.ndim != 1 for item in X)
 
 
 def _unflatten(X: NDArray[Any], image_shape: ImageShape) -> tuple[NDArray[Any], NDArray[np.float32]]:
