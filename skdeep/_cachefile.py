@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -173,17 +173,17 @@ class CacheFile:
     def _in_use(self, *, alone: bool = False) -> Iterator[None]:
         """Tell all processes that the file is in use, or wait for a moment when no other uses it.
 
-        To remove a database under an open connection would mix its pages with those of the next one.
+        To remove a database under an open connection would mix its pages with those of the next one. Whoever wants the
+        file alone keeps the door shut meanwhile, or new users would keep it in use for ever.
         """
         if sys.platform == "win32":
             yield  # there, a file in use cannot be removed
             return
-        lock = os.open(f"{self.path}-lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        with ExitStack() as inside:
+            with _locked(f"{self.path}-door", kind):
+                inside.enter_context(_locked(f"{self.path}-lock", kind, patience=1 if alone else 0))
             yield
-        finally:
-            os.close(lock)
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=_SQLITE_WAIT, isolation_level=None)
@@ -226,6 +226,25 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
             database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")
+
+
+@contextmanager
+def _locked(path: str, kind: int, patience: float = 0) -> Iterator[None]:
+    """Hold a lock on a file that nobody removes; ``BlockingIOError`` if others hold it for longer than some seconds."""
+    deadline = time.monotonic() + patience
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        while True:
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+        yield
+    finally:
+        os.close(file)
 
 
 def _version(database: sqlite3.Connection) -> int | None:
