@@ -220,7 +220,9 @@ def _hour() -> int:
 
 
 def _checksum(key: bytes, value: bytes) -> bytes:
-    return hashlib.sha256(key + value).digest()[:16]
+    checksum = hashlib.sha256(key)
+    checksum.update(value)
+    return checksum.digest()[:16]
 
 
 def _marks(keys: list[bytes]) -> str:

@@ -63,26 +63,42 @@ def resolve_small_cnn() -> nn.Module:
 
 BASE = {"backbone": "small_cnn", "weights": None, "image_size": 32, "random_state": 0}
 
+# What each parameter may be instead, and whether the features of the base are then found
+VARIED: dict[str, list[tuple[Any, bool]]] = {
+    "backbone": [("squeezenet1_1", False), ("own", False)],
+    "weights": [("file", False)],
+    "image_size": [(40, False), (None, False)],
+    "random_state": [(1, False)],
+    "image_shape": [((32, 32, 3), True)],
+    "pixel_range": [(255, True)],
+    "batch_size": [(1, True), (5, True)],
+    "device": [("cpu", True)],
+    "cache": [("another folder", False)],
+    "fingerprint": [("of no module", True)],
+}
+
+
+def test_each_parameter_of_the_extractor_is_varied() -> None:
+    assert VARIED.keys() == CNNFeatureExtractor().get_params().keys()
+
 
 @pytest.mark.parametrize(
-    "changed",
-    [{"backbone": "squeezenet1_1"}, {"weights": "file"}, {"image_size": 40}, {"image_size": None}, {"random_state": 1}],
-    ids=str,
+    ("name", "value", "is_found"), [(name, *case) for name, cases in VARIED.items() for case in cases]
 )
-def test_what_shapes_features_changes_their_keys(changed: dict[str, Any], weights_file: Path, pictures: Array) -> None:
-    if "weights" in changed:
-        changed = {"weights": weights_file}
+def test_features_are_found_unless_a_parameter_that_shapes_them_changes(
+    name: str, value: Any, is_found: bool, weights_file: Path, tmp_path: Path, pictures: Array
+) -> None:
+    special = {"file": weights_file, "another folder": tmp_path / "other", "own": nn.AvgPool2d(16)}
+    changed = {**BASE, name: special.get(value, value) if isinstance(value, str) else value}
+    if value == "own":
+        changed["fingerprint"] = "mean colours"
     CNNFeatureExtractor(**BASE).fit_transform(pictures)
-    CNNFeatureExtractor(**{**BASE, **changed}).fit_transform(pictures)
-    assert features.info().n_computed == 12
-
-
-@pytest.mark.parametrize("changed", [{"batch_size": 1}, {"device": "cpu"}, {"pixel_range": 255}], ids=str)
-def test_what_does_not_shape_features_leaves_their_keys(changed: dict[str, Any], pictures: Array) -> None:
-    first = CNNFeatureExtractor(**BASE).fit_transform(pictures)
-    second = CNNFeatureExtractor(**{**BASE, **changed}).fit_transform(pictures)
-    assert features.info().n_computed == 6
-    np.testing.assert_array_equal(first, second)
+    CNNFeatureExtractor(**changed).fit_transform(pictures)
+    n_computed = features.info().n_computed + (features.info(tmp_path / "other").n_computed if name == "cache" else 0)
+    assert n_computed == len(pictures) * (1 if is_found else 2)
+    found = CNNFeatureExtractor(**changed).fit_transform(pictures)
+    expected = CNNFeatureExtractor(**{**changed, "cache": False}).fit_transform(pictures)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_equal_weights_share_features_wherever_the_file_lies(weights_file: Path, pictures: Array) -> None:
