@@ -51,9 +51,10 @@ class CacheFolder:
 
     def complain(self, error: Exception) -> None:
         """Warn, unless that was done before."""
-        if self._has_complained:
-            return
-        self._has_complained = True
+        with _no_fork:  # two threads may fail at once
+            if self._has_complained:
+                return
+            self._has_complained = True
         warnings.warn(
             f"The feature store in {str(self.path)!r} cannot be used ({error}): features are computed again and not "
             "kept. Call skdeep.features.clear() if a file is damaged, or move the store with SKDEEP_CACHE_DIR or "

@@ -245,6 +245,24 @@ def test_rows_that_vanish_are_computed_again(pictures: Array, monkeypatch: pytes
     np.testing.assert_array_equal(extract_features(images, backbone, store=tiny, **options), expected)
 
 
+def test_rows_that_are_said_to_be_stored_but_never_found_are_computed(
+    pictures: Array, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    images = as_images(pictures)
+    backbone = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
+    opened = Store(folder)
+    options = {"store": opened, "batch_size": 2, "device": "cpu"}
+    expected = extract_features(images, backbone, **options)
+    n_reads = iter(range(5))
+
+    def find_nothing(keys: Any) -> dict[bytes, bytes]:
+        next(n_reads)  # an error where it goes on for ever
+        return {}
+
+    monkeypatch.setattr(opened.features, "read", find_nothing)
+    np.testing.assert_array_equal(extract_features(images, backbone, **options), expected)
+
+
 def test_threads_share_the_work(pictures: Array, tmp_path: Path) -> None:
     X, _ = make_scenes(24)
     extractor = logging_extractor(tmp_path / "log", batch_size=2).fit(X)

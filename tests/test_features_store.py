@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -92,35 +93,40 @@ def test_claims_wait_for_what_another_thread_computes(folder: Path) -> None:
 
 
 def test_waiting_for_others_writes_nothing(folder: Path) -> None:
-    keys = list(make_rows(4))
+    keys, stop = list(make_rows(4)), threading.Event()
     next(make_store(folder).claims(keys, 4))
     with ThreadPoolExecutor(1) as pool, closing(database_of(folder)) as database:
-        others = pool.submit(lambda: list(make_store(folder).claims(keys, 4)))
+        others = pool.submit(lambda: list(make_store(folder).claims(keys, 4, stop)))
         time.sleep(0.2)  # until it has tried to claim once
         before = database.execute("PRAGMA data_version").fetchone()
         time.sleep(0.5)
-        assert database.execute("PRAGMA data_version").fetchone() == before
+        after = database.execute("PRAGMA data_version").fetchone()
         make_store(folder).release(keys)
-        assert others.result(timeout=10) == [keys]
+        try:
+            assert others.result(timeout=10) == [keys]
+        finally:
+            stop.set()
+    assert after == before
 
 
 def test_a_process_that_waits_shows_that_it_lives(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened, keys = make_store(folder), list(make_rows(2))
-    next(opened.claims(keys[:1], 1))
-    monkeypatch.setattr(store, "_CLAIM_SECONDS", 0.4)
-    monkeypatch.setattr(store, "_owner", lambda pid: b"other")
+    monkeypatch.setattr(store, "_CLAIM_SECONDS", 2)
+    keys, stop = list(make_rows(2)), threading.Event()
     next(make_store(folder).claims(keys[1:], 1))
-    monkeypatch.setattr(store, "_is_alive", lambda owner, pid: True)
     with closing(database_of(folder)) as database, ThreadPoolExecutor(1) as pool:
-        database.execute("UPDATE claims SET expires = ? WHERE owner != ?", (time.time() + 0.39, b"other"))
+        database.execute("INSERT INTO claims VALUES (?, ?, ?, ?)", (keys[0], b"other", os.getppid(), time.time() + 1.9))
 
         def expiry() -> float:
-            return database.execute("SELECT expires FROM claims WHERE owner = ?", (b"other",)).fetchone()[0]
+            return database.execute("SELECT expires FROM claims WHERE key = ?", (keys[1],)).fetchone()[0]
 
+        waiting = pool.submit(lambda: list(make_store(folder).claims(keys[:1], 1, stop)))
+        time.sleep(0.2)  # until it has tried to claim once
         before = expiry()
-        waiting = pool.submit(lambda: list(make_store(folder).claims(keys[:1], 1)))
-        waiting.result(timeout=10)
-        assert expiry() > before + 0.2
+        time.sleep(0.8)
+        after = expiry()
+        stop.set()
+        assert waiting.result(timeout=10) == []
+    assert after > before
 
 
 def test_released_claims_are_free(folder: Path) -> None:
@@ -185,7 +191,11 @@ def test_nobody_waits_for_a_damaged_claim(how: str, folder: Path) -> None:
     with closing(database_of(folder)) as database:
         when = time.time() + 100 if expires == "soon" else expires
         database.execute("INSERT INTO claims VALUES (?, ?, ?, ?)", (keys[0], owner, pid, when))
-    assert next(make_store(folder).claims(keys, 1)) == keys
+    stop = threading.Event()
+    timer = threading.Timer(5, stop.set)
+    timer.start()
+    assert list(make_store(folder).claims(keys, 1, stop)) == [keys]
+    timer.cancel()
 
 
 def test_two_processes_compute_disjoint_rows_and_each_once(folder: Path) -> None:
