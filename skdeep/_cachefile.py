@@ -250,10 +250,10 @@ def _locked(path: str, kind: int, patience: float = 0) -> Iterator[None]:
 
 def _version(database: sqlite3.Connection) -> int | None:
     """The version of a database's tables; None if it has no tables yet."""
+    # tables before version: another process may make both between the two questions
+    has_tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 0
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version == 0 and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        return None
-    return version
+    return version if has_tables or version else None
 
 
 def _code(error: Exception) -> int:

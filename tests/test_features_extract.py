@@ -365,9 +365,7 @@ def test_images_that_fail_become_nan_and_one_warning(is_stored: bool, paths: lis
     cut_short(paths[1])
     Path(paths[4]).write_text("no picture")
     for _ in range(2):
-        with pytest.warns(
-            ImageWarning, match=r"2 of 6 images cannot be used, .* row 1 \(.*1\.png.*row 4 \(.*4\.png"
-        ) as caught:
+        with pytest.warns(ImageWarning, match=r"2 of 6 images cannot be used, .* row 1 \(.+\), row 4 \(.+\)") as caught:
             found = extract_with_nan(paths, folder if is_stored else None)
         assert len(caught) == 1
         assert np.isnan(found[[1, 4]]).all()

@@ -44,15 +44,17 @@ def load_batches(
         batch = next(rows, None)
         if batch is None:
             return None
-        loaded: dict[int, torch.Tensor] = {}
+        loaded: list[int] = []
+        pictures: list[torch.Tensor] = []
         for row in batch:
             try:
-                loaded[row] = geometry(images.pixels(row))
+                pictures.append(geometry(images.pixels(row)))
+                loaded.append(row)
             except ImageError as error:
                 if failures is None:
                     raise
                 failures[row] = str(error)
-        return list(loaded), _stack(list(loaded.values()))
+        return loaded, _stack(pictures)
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="skdeep-images") as pool:
         ahead: Future[Batch | None] = pool.submit(load_next)
