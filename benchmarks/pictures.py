@@ -170,7 +170,7 @@ def _scenes(folder: str | None, n_scenes: int) -> Pixels:
 def _decoded(paths: Sequence[str]) -> Pixels:
     """What the library makes of files, of shape (n_paths, height, width, 3)."""
     images, geometry = as_images(paths), Geometry((_SIDE, _SIDE))
-    pictures = [geometry(images.pixels(row)) for row in range(len(images))]
+    pictures = [images.pixels(row, geometry) for row in range(len(images))]
     return torch.stack(pictures).permute(0, 2, 3, 1).numpy()
 
 

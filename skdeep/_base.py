@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.random import RandomState
@@ -20,7 +20,15 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._validation import Targets, check_targets
-from skdeep.backbones import EXTRA_CHANNELS, POOLS, PRECISIONS, RESIZE, resolve_backbone, resolve_device, resolve_precision
+from skdeep.backbones import (
+    EXTRA_CHANNELS,
+    POOLS,
+    PRECISIONS,
+    RESIZE,
+    resolve_backbone,
+    resolve_device,
+    resolve_precision,
+)
 from skdeep.features import extract_features, open_store
 from skdeep.images import Images, as_images
 from skdeep.training import (
@@ -78,8 +86,8 @@ class ImageEstimator(BaseEstimator):
     }
 
     # what a subclass may make parameters of
-    layer: str | Sequence[str] | None = None
-    on_error: str = "raise"
+    layer: str | list[str] | tuple[str, ...] | None = None
+    on_error: Literal["raise", "nan"] = "raise"
 
     def _images(self, X: Any) -> Images:
         """Take X as images: in the form that was settled, or else that X shows."""
@@ -88,12 +96,12 @@ class ImageEstimator(BaseEstimator):
             image_shape=self.image_shape,
             pixel_range=self.pixel_range,  # type: ignore[arg-type]
             channel_axis=self.channel_axis,  # type: ignore[arg-type]
-            on_error=self.on_error,  # type: ignore[arg-type]
+            on_error=self.on_error,
         )
 
     def _images_as_settled(self, X: Any) -> Images:
         """Take X as images in the form that ``fit`` settled."""
-        return as_images(X, on_error=self.on_error, like=self.format_)  # type: ignore[arg-type]
+        return as_images(X, on_error=self.on_error, like=self.format_)
 
     def _settle(self, images: Images, seed: int) -> None:
         """Settle the network and the form of X."""
@@ -124,7 +132,7 @@ class ImageEstimator(BaseEstimator):
             precision=resolve_precision(self.precision, device),
             on_error=self.on_error,
         )
-        return np.hstack([features, images.side_features])
+        return np.hstack([features, images.side_features]) if images.format.n_side_features else features
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -200,7 +200,11 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if self._trains_head_only:
             return TableRows(self._features(images))
         images.check(range(len(images)))
-        return ImageRows(images, self.backbone_.geometry, resolve_device(self.device), open_store(self.cache))
+        device, store = resolve_device(self.device), open_store(self.cache)
+        if store is None:
+            return ImageRows(images, self.backbone_.geometry, device)
+        images.digests(store.digests)
+        return ImageRows(images, self.backbone_.geometry, device, store.pictures)
 
     def _module(self, n_outputs: int) -> nn.Module:
         device = resolve_device(self.device)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.random import RandomState
@@ -38,7 +38,7 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         decided by ``random_state``. A module of your own brings its own; to its class only a file or None applies.
     backbone_params : dict or None, default=None
         Keyword arguments for the class of your own module, or for the builder of a named network.
-    layer : str, sequence of str or None, default=None
+    layer : str, list of str or None, default=None
         Name of the inner module whose output is wanted, as in ``named_modules()`` of the network, or several, whose
         features are joined in that order. None is what the network gives to its head.
     pool : {"avg", "max", "avgmax", "gem", "flatten", "cls"} or None, default=None
@@ -120,7 +120,7 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         *,
         weights: str | os.PathLike[str] | WeightsEnum | None = "DEFAULT",
         backbone_params: Mapping[str, Any] | None = None,
-        layer: str | Sequence[str] | None = None,
+        layer: str | list[str] | tuple[str, ...] | None = None,
         pool: str | None = None,
         image_size: int | tuple[int, int] | None = None,
         resize: str = "auto",
@@ -133,7 +133,7 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         device: str = "auto",
         cache: bool | str | os.PathLike[str] = True,
         fingerprint: str | None = None,
-        on_error: str = "raise",
+        on_error: Literal["raise", "nan"] = "raise",
         random_state: int | RandomState | None = None,
     ) -> None:
         self.backbone = backbone

@@ -5,6 +5,7 @@ __all__ = [
     "FeatureStoreWarning",
     "FlatRowsWarning",
     "ImageError",
+    "ImageWarning",
     "WeightsError",
     "WeightsUnavailableError",
 ]
@@ -32,3 +33,7 @@ class FeatureStoreWarning(UserWarning):
 
 class FlatRowsWarning(UserWarning):
     """Images came as flat rows so large that another form of X would save much memory."""
+
+
+class ImageWarning(UserWarning):
+    """Some images cannot be used; what is said of them is NaN instead."""

@@ -14,7 +14,7 @@ import pytest
 import skdeep
 
 ROOT = Path(skdeep.__file__).parent
-GROUND = {"exceptions", "_text", "_validation"}
+GROUND = {"exceptions", "_blobcache", "_cachefile", "_text", "_validation"}
 SCALARS = {"metrics", "model_selection", "multilabel", "datasets"}
 ESTIMATORS = {"_cnn_classifier", "_feature_extractor", "_tabular"}
 IMAGES = {"images"}

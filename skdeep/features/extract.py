@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import warnings
 from collections.abc import Generator, Iterable
+from typing import Literal
 
 import numpy as np
 import PIL
@@ -13,16 +15,28 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 
-from skdeep.backbones import Backbone, build_backbone
-from skdeep.features.store import FeatureStore, Rows, slices
+from skdeep._blobcache import slices
+from skdeep._text import listed
+from skdeep.backbones import Backbone, autocast, build_backbone, feature_size
+from skdeep.exceptions import ImageError, ImageWarning
+from skdeep.features.store import Rows, Store
 from skdeep.images import Images, load_batches
 
+OnError = Literal["raise", "nan"]
+
 # raised whenever the way from pixels to activations changes: rows stored before are no longer found
-_FORMAT = 1
+_FORMAT = 2
 
 
 def extract_features(
-    images: Images, backbone: Backbone, *, store: FeatureStore | None, batch_size: int, device: str
+    images: Images,
+    backbone: Backbone,
+    *,
+    store: Store | None,
+    batch_size: int,
+    device: str,
+    precision: str = "float32",
+    on_error: OnError = "raise",
 ) -> NDArray[np.float32]:
     """Pass images through a network without head.
 
@@ -32,10 +46,14 @@ def extract_features(
     ----------
     images : Images
     backbone : Backbone
-    store : FeatureStore or None
+    store : Store or None
     batch_size : int
         Images that pass the network together.
     device : str
+    precision : str, default="float32"
+        As it was resolved for the device.
+    on_error : {"raise", "nan"}, default="raise"
+        What an image that cannot be read or decoded leads to: an error, or a row of NaN and one warning for all.
 
     Returns
     -------
@@ -44,34 +62,49 @@ def extract_features(
     Raises
     ------
     ImageError
-        If an image cannot be decoded. What was computed before is stored.
+        If an image cannot be read or decoded. What was computed before is stored.
+
+    Warns
+    -----
+    ImageWarning
+        If there are rows of NaN.
     """
-    keys = _keys(images, backbone, device)
+    digests = images.digests(store.digests if store else None)
+    keys = _keys(digests, backbone, device, precision)
+    failures = _unread(images, digests, on_error)
     row_of: dict[bytes, int] = {}
     for row, key in enumerate(keys):
         row_of.setdefault(key, row)
-    if backbone.fingerprint is None:
-        store = None
-    rows = store.read(row_of) if store else {}
-    while missing := [key for key in row_of if key not in rows]:
-        images.check([row_of[key] for key in missing])
+    features = store.features if store and backbone.fingerprint is not None else None
+    rows = features.read(row_of) if features else {}
+    missing = [key for key, row in row_of.items() if key not in rows and row not in failures]
+    is_shared = features is not None
+    while missing:
+        failures.update(_broken(images, [row_of[key] for key in missing], on_error))
+        missing = [key for key in missing if row_of[key] not in failures]
         stop = threading.Event()
-        batches = store.claims(missing, batch_size, stop) if store else slices(missing, batch_size)
-        results = _compute(images, backbone, batches, row_of, device, stop)
+        batches = features.claims(missing, batch_size, stop) if features and is_shared else slices(missing, batch_size)
+        unloaded = failures if on_error == "nan" else None
+        results = _compute(images, backbone, batches, row_of, device, precision, stop, unloaded)
         computed: Rows = {}
         try:
             for done in results:
-                if store:
-                    store.write(done)
+                if features:
+                    features.write(done)
                 computed.update(done)
         finally:
             results.close()
-            if store and len(computed) < len(missing):
-                store.release(key for key in missing if key not in computed)
+            if features and len(computed) < len(missing):
+                features.release(key for key in missing if key not in computed)
         rows.update(computed)
-        if store:
-            rows.update(store.read(key for key in missing if key not in computed))
-    return np.stack([rows[key] for key in keys])
+        if features:
+            rows.update(features.read(key for key in missing if key not in computed))
+        missing = [key for key in missing if key not in rows and row_of[key] not in failures]
+        # what others computed and is gone again is computed here, whoever else may
+        is_shared = False
+    if failures:
+        _add_nan_rows(rows, keys, failures, backbone, device)
+    return np.frombuffer(bytearray().join([rows[key] for key in keys]), dtype=np.float32).reshape(len(keys), -1)
 
 
 def _compute(
@@ -80,33 +113,66 @@ def _compute(
     batches: Iterable[list[bytes]],
     row_of: dict[bytes, int],
     device: str,
+    precision: str,
     stop: threading.Event,
+    failures: dict[int, str] | None,
 ) -> Generator[Rows]:
     network = build_backbone(backbone, device)
     key_of = {row: key for key, row in row_of.items()}
     rows = ([row_of[key] for key in batch] for batch in batches)
-    loaded = load_batches(images, rows, backbone.geometry)
+    loaded = load_batches(images, rows, backbone.geometry, device=device, failures=failures)
     try:
         for batch, pixels in loaded:
-            # what is stored as float32 must be float32, even within a caller's autocast
-            with torch.inference_mode(), torch.autocast(torch.device(device).type, enabled=False):
-                output = network(backbone.normalise(pixels.to(device))).flatten(1)
+            with torch.inference_mode(), autocast(precision, device):
+                output = network(backbone.normalise(pixels.to(device, non_blocking=True))).flatten(1)
             activations = output.float().cpu().numpy()
-            yield {key_of[row]: activation for row, activation in zip(batch, activations, strict=True)}
+            yield {key_of[row]: activation.tobytes() for row, activation in zip(batch, activations, strict=True)}
     finally:
         # after an error, the loading thread must neither wait for others' rows nor claim the batch ahead
         stop.set()
         loaded.close()
 
 
-def _keys(images: Images, backbone: Backbone, device: str) -> list[bytes]:
+def _keys(digests: list[bytes], backbone: Backbone, device: str, precision: str) -> list[bytes]:
     """A key for each image: equal keys, equal activations."""
     context = {
         "format": _FORMAT,
         "network": backbone.fingerprint,
-        "precision": ["float32", torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32],
+        "precision": [precision, torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32],
         "device": torch.device(device).type,
         "versions": [torch.__version__, torchvision.__version__, PIL.__version__],
     }
     prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
-    return [hashlib.sha256(prefix + images.digest(row)).digest()[:16] for row in range(len(images))]
+    return [hashlib.sha256(prefix + digest).digest()[:16] for digest in digests]
+
+
+def _unread(images: Images, digests: list[bytes], on_error: OnError) -> dict[int, str]:
+    """The rows that could not be read for their digests, and why."""
+    rows = [row for row, digest in enumerate(digests) if not digest]
+    reasons = _broken(images, rows, on_error)
+    # what is whole by now was not when it was read, and has no key
+    unread = {row: reasons.get(row, "could not be read") for row in rows}
+    if unread and on_error == "raise":
+        raise ImageError(f"{len(unread)} of {len(images)} images could not be read: rows {listed(unread)}.")
+    return unread
+
+
+def _broken(images: Images, rows: list[int], on_error: OnError) -> dict[int, str]:
+    """The rows that visibly hold no whole picture, and why; an error unless they may become NaN."""
+    if on_error == "nan":
+        return images.broken(rows)
+    images.check(rows)
+    return {}
+
+
+def _add_nan_rows(rows: Rows, keys: list[bytes], failures: dict[int, str], backbone: Backbone, device: str) -> None:
+    """Give the images that failed rows of NaN, and say which they are."""
+    why = {keys[row]: reason for row, reason in failures.items()}
+    n_bytes = len(next(iter(rows.values()))) if rows else 4 * feature_size(backbone, device)
+    rows.update(dict.fromkeys(why, np.full(n_bytes // 4, np.nan, dtype=np.float32).tobytes()))
+    failed = [f"row {row} ({failures.get(row, why[key])})" for row, key in enumerate(keys) if key in why]
+    warnings.warn(
+        f"{len(failed)} of {len(keys)} images cannot be used, their features are NaN: {listed(failed)}.",
+        ImageWarning,
+        stacklevel=2,
+    )

@@ -17,6 +17,7 @@ from skdeep._text import listed
 from skdeep.exceptions import ImageError
 from skdeep.images.channels import ChannelAxis
 from skdeep.images.decode import decode
+from skdeep.images.digests import FileDigests, identities
 from skdeep.images.faults import find_fault
 from skdeep.images.resize import Geometry
 
@@ -90,8 +91,14 @@ class Images(ABC):
         """
 
     @abstractmethod
-    def digest(self, row: int) -> bytes:
-        """A digest of all that ``pixels`` depends on."""
+    def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
+        """Digests of all that the rows' ``pixels`` depend on; empty for a row that cannot be read.
+
+        Parameters
+        ----------
+        remembered : FileDigests or None
+            What spares files that were read before; None reads them all.
+        """
 
     @abstractmethod
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
@@ -126,26 +133,27 @@ class FileImages(Images):
     ) -> None:
         super().__init__(side_features, image_format)
         self._paths = paths
-        self._digests: dict[int, bytes] = {}
-        missing = [] if missing_ok else [path for path in paths if not Path(path).is_file()]
-        if missing:
+        self._identities = identities(paths)
+        self._digests: list[bytes] | None = None
+        missing = [path for path, identity in zip(paths, self._identities, strict=True) if identity is None]
+        if missing and not missing_ok:
             raise ImageError(f"{len(missing)} of {len(paths)} image files cannot be found: {listed(missing)}.")
 
     def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
         """Read, decode and resize a file."""
         content = self._read(row)
-        if row in self._digests and hashlib.sha256(content).digest() != self._digests[row]:
+        if self._digests is not None and hashlib.sha256(content).digest() != self._digests[row]:
             raise ImageError(f"The image {self._name(row)} was changed while it was being used.")
         try:
             return geometry(_tensor(decode(content, geometry)))
         except ImageError as error:
             raise ImageError(f"Cannot decode the image {self._name(row)}: {error}.") from error
 
-    def digest(self, row: int) -> bytes:
-        """SHA-256 of the file."""
-        if row not in self._digests:
-            self._digests[row] = hashlib.sha256(self._read(row)).digest()
-        return self._digests[row]
+    def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
+        """SHA-256 of the files."""
+        if self._digests is None:
+            self._digests = (remembered or FileDigests(None)).of(self._paths, self._identities)
+        return self._digests
 
     def _read(self, row: int) -> bytes:
         try:
@@ -194,11 +202,15 @@ class ArrayImages(Images):
             raise ImageError(f"Cannot decode the image of {self._name(row)}: {self.faults[row]}.")
         return geometry(_tensor(self._canonical(row)))
 
-    def digest(self, row: int) -> bytes:
+    def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
         """SHA-256 of shape, dtype and values."""
+        return [self._digest(row) for row in range(len(self))]
+
+    def _digest(self, row: int) -> bytes:
         pixels = self._canonical(row)
-        head = f"{pixels.shape} {pixels.dtype}".encode()
-        return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).digest()
+        digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        return digest.digest()
 
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
         """The rows that were found broken when they came in."""

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from skdeep.images import Geometry, Images, load_batches
+from skdeep.images import Geometry, Images, PictureCache, load_batches
 
 Arguments = dict[str, torch.Tensor]
 
@@ -50,17 +50,30 @@ class TableRows(Rows):
 
 
 class ImageRows(Rows):
-    """Images at the size that a network takes, and the numbers beside them."""
+    """Images at the size that a network takes, and the numbers beside them.
 
-    def __init__(self, images: Images, geometry: Geometry) -> None:
+    Parameters
+    ----------
+    images : Images
+    geometry : Geometry
+    device : str
+        Where the network computes.
+    cache : PictureCache or None
+        Where resized pictures of files are kept from one epoch to the next.
+    """
+
+    def __init__(self, images: Images, geometry: Geometry, device: str, cache: PictureCache | None = None) -> None:
         self._images = images
         self._geometry = geometry
+        self._device = device
+        self._cache = cache
 
     def __len__(self) -> int:
         return len(self._images)
 
     def take(self, batches: Iterable[list[int]]) -> Iterator[Arguments]:
-        """Load batches, one ahead of the caller."""
-        for batch, pixels in load_batches(self._images, batches, self._geometry):
+        """Load batches."""
+        loaded = load_batches(self._images, batches, self._geometry, device=self._device, cache=self._cache)
+        for batch, pixels in loaded:
             side: NDArray[np.float32] = self._images.side_features[list(batch)]
             yield {"images": pixels, "side_features": torch.from_numpy(side)}
