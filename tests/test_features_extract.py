@@ -61,13 +61,21 @@ def resolve_small_cnn() -> nn.Module:
         return SmallCNN()
 
 
-BASE = {"backbone": "small_cnn", "weights": None, "image_size": 32, "random_state": 0}
+BASE = {"backbone": "small_cnn", "weights": None, "image_size": 32, "precision": "float32", "random_state": 0}
 
 # What each parameter may be instead, and whether the features of the base are then found
 VARIED: dict[str, list[tuple[Any, bool]]] = {
     "backbone": [("squeezenet1_1", False), ("own", False)],
     "weights": [("file", False)],
-    "image_size": [(40, False), (None, False)],
+    "backbone_params": [({}, True)],
+    "layer": [("blocks", False), (["blocks", "dense"], False)],
+    "pool": [("max", False), ("flatten", False)],
+    "image_size": [(40, False), ((32, 40), False), (None, False)],
+    "resize": [("squash", True), ("crop", False), ("pad", False)],
+    "channel_axis": [("last", True)],
+    "extra_channels": [("zero", True), ("sum", True)],
+    "precision": [("bf16", False)],
+    "on_error": [("nan", True)],
     "random_state": [(1, False)],
     "image_shape": [((32, 32, 3), True)],
     "pixel_range": [(255, True)],
@@ -192,7 +200,8 @@ def test_a_broken_image_leaves_what_was_computed_and_no_claim(
 ) -> None:
     broken = Path(paths[4])
     whole = broken.read_bytes()
-    broken.write_bytes(whole[:-300])
+    # a bit inside: what is cut short would be found before anything is computed
+    broken.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
     extractor = CNNFeatureExtractor(**BASE, batch_size=2).fit(paths)
     with pytest.raises(ImageError, match=r"4\.png"):
         extractor.transform(paths)
@@ -322,20 +331,26 @@ def test_weights_count_by_their_content_wherever_they_came_from(weights_file: Pa
 def test_every_detail_of_a_backbone_and_the_precision_change_keys(pictures: Array) -> None:
     digests = as_images(pictures).digests()
     backbone = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
-    geometries = [{"size": (32, 33)}, {"resize": 40}, {"interpolation": "bicubic"}]
+    geometries = [{"size": (32, 33)}, {"policy": "crop", "resize": 40}, {"interpolation": "bicubic"}]
     changed = [
         backbone,
         resolve_backbone("small_cnn", weights=None, image_size=32, seed=1),
         resolve_backbone(nn.Flatten(), weights=None, image_size=32, seed=0, fingerprint="0"),
         dataclasses.replace(backbone, mean=(0.0, 0.0, 0.1)),
         dataclasses.replace(backbone, std=(1.0, 1.0, 0.9)),
+        dataclasses.replace(backbone, params='{"n": 1}'),
+        dataclasses.replace(backbone, layers=("blocks",), pool="avg"),
+        dataclasses.replace(backbone, layers=("dense",), pool="avg"),
+        dataclasses.replace(backbone, layers=("blocks",), pool="gem"),
+        dataclasses.replace(backbone, n_channels=4),
+        dataclasses.replace(backbone, n_channels=4, extra_channels="zero"),
         *(
             dataclasses.replace(backbone, geometry=dataclasses.replace(backbone.geometry, **change))
             for change in geometries
         ),
     ]
     keys = [key for one in changed for key in keys_of(one, digests)] + keys_of(backbone, digests, "bf16")
-    assert len(set(keys)) == len(keys) == 9 * len(digests)
+    assert len(set(keys)) == len(keys) == 15 * len(digests)
 
 
 @pytest.mark.parametrize("library", ["PIL", "torch", "torchvision"])

@@ -35,7 +35,7 @@ def pixels_of(X: Any, size: tuple[int, int] = (32, 32), **options: Any) -> Array
 
 def digests_of(X: Any, **options: Any) -> list[bytes]:
     images = as_images(X, **options)
-    return [images.digest(row) for row in range(len(images))]
+    return images.digests()
 
 
 FORMS_OF_PATHS = {
@@ -186,7 +186,7 @@ def test_pixel_range_of_fit_overrules_what_a_later_batch_looks_like() -> None:
     bright, dark = np.full((1, 2, 2), 200.0), np.full((1, 2, 2), 1.0)
     later = as_images(dark, like=as_images(bright).format)
     assert later.format.pixel_range == 255
-    assert later.digest(0) == as_images(dark.astype(np.uint8)).digest(0)
+    assert later.digests()[0] == as_images(dark.astype(np.uint8)).digests()[0]
 
 
 def test_pixel_range_1_reads_fractions_and_is_255_times_as_bright() -> None:
@@ -295,7 +295,7 @@ def test_pil_images_that_cannot_be_loaded_are_named_by_their_rows(pictures: Arra
     np.testing.assert_array_equal(images.pixels(2, Geometry((32, 32))).permute(1, 2, 0), pictures[2])
     with pytest.raises(ImageError, match=r"Cannot decode the image of row 1: .*truncated"):
         images.pixels(1, Geometry((8, 8)))
-    assert images.digest(1) not in digests_of(np.zeros((1, 1, 1, 3), np.uint8))
+    assert images.digests()[1] not in digests_of(np.zeros((1, 1, 1, 3), np.uint8))
     alone = as_images([lazy_and_cut_short()], on_error="nan")
     assert alone.format.n_channels == 3
 

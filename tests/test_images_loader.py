@@ -100,15 +100,16 @@ def test_load_batches_holds_no_more_than_a_few_batches(
     device: str, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = as_images(paths * 20)
-    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    alive: set[int] = set()
     most = 0
 
     def count(row: int, geometry: Geometry) -> torch.Tensor:
         nonlocal most
-        pixels = FileImages.pixels(images, row, geometry)
-        alive.add(pixels)
+        pixels = FileImages.pixels(images, row, geometry).numpy().copy()
+        alive.add(id(pixels))
+        weakref.finalize(pixels, alive.discard, id(pixels))
         most = max(most, len(alive))
-        return pixels
+        return torch.from_numpy(pixels)
 
     monkeypatch.setattr(images, "pixels", count)
     batches = [range(start, start + 4) for start in range(0, 120, 4)]

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from skdeep._blobcache import used_bytes
 from skdeep._cachefile import CacheFolder
 from skdeep.features import Store
-from skdeep.images import Geometry, PictureCache, picture_keys
+from skdeep.images import Geometry, PictureCache
+from skdeep.images.pictures import picture_keys
 
-GEOMETRY = Geometry((24, 20), resize=30)
+GEOMETRY = Geometry((24, 20), policy="crop", resize=30)
 DIGESTS = [bytes([number]) * 32 for number in range(6)]
 
 

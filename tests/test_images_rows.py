@@ -33,7 +33,7 @@ def pixels_of(X: Any, size: tuple[int, int] = (32, 32), **options: Any) -> Array
 
 def digests_of(X: Any, **options: Any) -> list[bytes]:
     images = as_images(X, **options)
-    return [images.digest(row) for row in range(len(images))]
+    return images.digests()
 
 
 def in_two_parts(rows: Array) -> Any:

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 def digests_of(X: Any, **options: Any) -> list[bytes]:
     images = as_images(X, **options)
-    return [images.digest(row) for row in range(len(images))]
+    return images.digests()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
@@ -83,7 +83,7 @@ def test_channels_lie_side_by_side_and_nothing_is_copied_without_need(pictures: 
 
 def test_a_file_that_changes_while_in_use_is_noticed(paths: list[str], pictures: Array) -> None:
     images = as_images(paths)
-    images.digest(0)
+    images.digests()
     Image.fromarray(pictures[1]).save(paths[0])
     with pytest.raises(ImageError, match=r"0.png' was changed while it was being used"):
         images.pixels(0, Geometry((8, 8)))
@@ -99,8 +99,10 @@ def test_read_only_channels_first_images_are_fine(pictures: Array) -> None:
 def test_a_file_that_vanishes_is_named(paths: list[str]) -> None:
     images = as_images(paths)
     Path(paths[1]).unlink()
+    assert images.digests()[1] == b""
+    assert images.broken(range(6)).keys() == {1}
     with pytest.raises(ImageError, match=r"1\.png"):
-        images.digest(1)
+        images.pixels(1, Geometry((8, 8)))
 
 
 @pytest.mark.data

@@ -150,7 +150,7 @@ def test_table_rows_give_batches_in_the_order_asked(form: Any) -> None:
 def test_image_rows_keep_numbers_beside_their_images() -> None:
     rng = np.random.default_rng(0)
     X = np.hstack([rng.integers(256, size=(5, 12)), np.arange(5)[:, None]])
-    rows = ImageRows(as_images(X, image_shape=(2, 2, 3)), Geometry(size=(2, 2)))
+    rows = ImageRows(as_images(X, image_shape=(2, 2, 3)), Geometry(size=(2, 2)), "cpu")
     assert len(rows) == 5
     (arguments,) = rows.take([[4, 1]])
     np.testing.assert_array_equal(arguments["side_features"].numpy(), [[4], [1]])
