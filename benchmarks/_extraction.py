@@ -14,6 +14,7 @@ from torch import nn
 from benchmarks._networks import (
     add_file_options,
     add_network_options,
+    bare_network_of,
     chosen_precisions,
     described,
     image_files,
@@ -58,9 +59,9 @@ def _compare(paths: Sequence[Any], asked: str, arguments: argparse.Namespace) ->
         cache=False,
         random_state=0,
     ).fit(paths)
-    network = network_of(extractor, device)
+    network = bare_network_of(extractor, device)
     ready: list[torch.Tensor] = []
-    with watched(network, ready.append):
+    with watched(network_of(extractor, device), ready.append):
         features = extractor.transform(paths)
     alike = [batch.to(_DTYPES[precision], memory_format=torch.channels_last) for batch in ready]
     plain = [batch.to(torch.float32, memory_format=torch.contiguous_format) for batch in ready]

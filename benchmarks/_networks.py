@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from sklearn.utils import Bunch
 from torch import nn
 
 from skdeep import CNNFeatureExtractor
-from skdeep.backbones import PRECISIONS, build_backbone
+from skdeep.backbones import PRECISIONS, build_backbone, resolve_precision
 from skdeep.datasets import load_planet, make_aerial_scenes
 
 SCENE_SIZE = 256  # pixels: the side of Planet's chips
@@ -67,7 +68,12 @@ def described(paths: Sequence[Any], backbone: str, image_size: int | str) -> str
 
 def network_of(extractor: CNNFeatureExtractor, device: str = "cpu") -> nn.Module:
     """The very network that a fitted extractor uses: all that want the same one share it."""
-    return build_backbone(extractor.backbone_, device)
+    return build_backbone(extractor.backbone_, device, frozen=resolve_precision(extractor.precision, device))
+
+
+def bare_network_of(extractor: CNNFeatureExtractor, device: str = "cpu") -> nn.Module:
+    """The same network as its library gives it, without its head, in evaluation mode and with channels last."""
+    return copy.deepcopy(build_backbone(extractor.backbone_, device))
 
 
 @contextmanager

@@ -24,10 +24,10 @@ from torchvision import transforms
 from benchmarks._networks import (
     add_file_options,
     add_network_options,
+    bare_network_of,
     chosen_precisions,
     described,
     image_files,
-    network_of,
 )
 from benchmarks._records import Record
 from benchmarks._timing import check_agreement, interleaved_pairs, timed
@@ -117,7 +117,7 @@ def _random_encoder(backbone: str) -> Pipeline:
 def _against_dataloader(paths: Sequence[Any], arguments: argparse.Namespace) -> Iterator[Record]:
     for precision in chosen_precisions(arguments):
         ours = _extractor(arguments.backbone, arguments, precision, weights=None).fit(paths)
-        network = copy.deepcopy(network_of(ours)).to(memory_format=torch.contiguous_format)
+        network = bare_network_of(ours).to(memory_format=torch.contiguous_format)
         loader = DataLoader(
             _Pictures(paths, ours.backbone_),
             batch_size=arguments.batch_size,

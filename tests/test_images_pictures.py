@@ -62,7 +62,7 @@ def test_pictures_are_copies_that_cannot_be_written_to(folder: Path, kept: dict[
 
 @pytest.mark.parametrize("wrong", [np.zeros((3, 4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.uint8)])
 def test_what_is_no_picture_is_refused(wrong: NDArray[np.uint8], folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"uint8 and of shape \(n_channels, height, width\), got an array of"):
+    with pytest.raises(ValueError, match=r"uint8 and of shape \(height, width, n_channels\), got an array of"):
         PictureCache(CacheFolder(folder)).write({b"key": wrong})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 PRECISIONS = ("auto", "float32", "bf16", "float16")
 
@@ -55,6 +56,14 @@ def autocast(precision: str, device: str) -> torch.autocast:
     It also overrules an autocast of the caller: what a precision names must not depend on who calls.
     """
     return torch.autocast(torch.device(device).type, _DTYPES[precision], enabled=precision != "float32")
+
+
+def cast_weights(network: nn.Module, precision: str) -> nn.Module:
+    """Give layers that autocast computes in a precision their weights in it, in place, as it would at each batch."""
+    for layer in network.modules():
+        if type(layer) in {nn.Conv2d, nn.Linear}:
+            layer.to(_DTYPES[precision])
+    return network
 
 
 def _multiplies_bf16(device: torch.device) -> bool:

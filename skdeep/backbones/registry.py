@@ -27,7 +27,9 @@ from skdeep.backbones.channels import (
     mixing,
     picture_convolution,
 )
+from skdeep.backbones.devices import cast_weights
 from skdeep.backbones.dryrun import dry_run, shapes_of
+from skdeep.backbones.folding import fold_batch_norms
 from skdeep.backbones.library import Preprocessing, as_published_input
 from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
 from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_taps
@@ -130,12 +132,12 @@ class Backbone:
         ValueError
             If the pictures have other channels than the network takes.
         """
-        if not pixels.is_floating_point():
-            pixels = pixels.float() / 255
-        pixels = fit_channels(pixels, self.n_channels)
+        white = 1 if pixels.is_floating_point() else 255
+        pixels = fit_channels(pixels if white == 1 else pixels.float(), self.n_channels)
         mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
         std = torch.tensor(self.std, device=pixels.device)[:, None, None]
-        return (pixels - mean) / std
+        # in one pass: these are many numbers
+        return torch.addcmul(-mean / std, pixels, 1 / (white * std))
 
     def without_weights(self) -> Self:
         """A description that only normalises, for a network that is kept elsewhere."""
@@ -233,11 +235,24 @@ def resolve_backbone(
     return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
 
 
-def build_backbone(backbone: Backbone, device: str) -> nn.Module:
+def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None) -> nn.Module:
     """Make the network without its head, in evaluation mode on a device.
 
     It gives rows, or what flattens into rows. Named networks keep their filters channels-last, which is faster on CPUs
     and on tensor cores. The result is shared by all that ask for it: copy it before changing it.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    device : str
+    frozen : {"float32", "bf16", "float16"} or None, default=None
+        The precision of the autocast in which the network will compute, and never learn. Named ones then have their
+        batch normalisations folded into their convolutions, and hold the weights as that autocast wants them: the
+        same within rounding, and faster.
+
+    Returns
+    -------
+    network : nn.Module
 
     Raises
     ------
@@ -249,7 +264,7 @@ def build_backbone(backbone: Backbone, device: str) -> nn.Module:
     if backbone.module is not None:
         # a copy, so that what is pickled stays on the CPU
         return backbone.module if device == "cpu" else copy.deepcopy(backbone.module).to(device)
-    return _build_named(backbone, device)
+    return _build_frozen(backbone, device, frozen) if frozen else _build_trainable(backbone, device)
 
 
 def feature_size(backbone: Backbone, device: str) -> int:
@@ -262,6 +277,17 @@ def feature_size(backbone: Backbone, device: str) -> int:
 
 
 @functools.lru_cache(maxsize=2)
+def _build_trainable(backbone: Backbone, device: str) -> nn.Module:
+    return _build_named(backbone, device)
+
+
+@functools.lru_cache(maxsize=2)
+def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
+    noise = torch.rand(2, backbone.n_channels, *backbone.geometry.size, generator=torch.Generator().manual_seed(0))
+    network = fold_batch_norms(_build_named(backbone, device), backbone.normalise(noise.to(device)))
+    return cast_weights(network, precision).to(memory_format=torch.channels_last)
+
+
 def _build_named(backbone: Backbone, device: str) -> nn.Module:
     network = _with_weights(backbone)
     if backbone.n_channels != 3:

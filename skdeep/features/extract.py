@@ -25,7 +25,7 @@ from skdeep.images import Images, load_batches
 OnError = Literal["raise", "nan"]
 
 # raised whenever the way from pixels to activations changes: rows stored before are no longer found
-_FORMAT = 2
+_FORMAT = 3
 
 
 def extract_features(
@@ -117,7 +117,7 @@ def _compute(
     stop: threading.Event,
     failures: dict[int, str] | None,
 ) -> Generator[Rows]:
-    network = build_backbone(backbone, device)
+    network = build_backbone(backbone, device, frozen=precision)
     key_of = {row: key for key, row in row_of.items()}
     rows = ([row_of[key] for key in batch] for batch in batches)
     loaded = load_batches(images, rows, backbone.geometry, device=device, failures=failures)
