@@ -1,4 +1,4 @@
-"""The pictures of the documentation, drawn by the library itself.
+"""The pictures of the documentation, drawn by the library itself, and from a record of its speed.
 
     python -m benchmarks.pictures [FOLDER] [--out docs/pictures] [--width PX]
 
@@ -23,6 +23,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
+from benchmarks._rates import rate_against_batch_size
+from benchmarks._records import RESULTS, read_records
 from skdeep.datasets import load_planet, make_aerial_scenes
 from skdeep.images import Augmentation, Geometry, as_images
 
@@ -137,6 +139,7 @@ FORMATS: dict[str, tuple[str, Save]] = {
 PICTURES: dict[str, Callable[[str | None], Figure]] = {
     "augmented-views": augmented_views,
     "odd-formats": odd_formats,
+    "rate-against-batch-size": lambda _: rate_against_batch_size(read_records(RESULTS / "speed-batch-size.jsonl")[-1]),
 }
 
 
