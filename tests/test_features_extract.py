@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import sqlite3
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -360,6 +362,35 @@ def test_versions_change_keys(library: str, pictures: Array, monkeypatch: pytest
     before = keys_of(backbone, digests)
     monkeypatch.setattr(f"{library}.__version__", "0.0")
     assert set(before).isdisjoint(keys_of(backbone, digests))
+
+
+SWITCHES = """
+import torch
+from skdeep.backbones import resolve_backbone
+from skdeep.features import extract
+
+def show_key():
+    print(*extract._keys([b"digest"], backbone, "cpu", "float32"))
+
+backbone = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
+show_key()
+torch.set_float32_matmul_precision("medium")
+show_key()
+torch.backends.cudnn.allow_tf32 = False
+show_key()
+if hasattr(torch.backends, "fp32_precision"):
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+    show_key()
+    torch.backends.fp32_precision = "tf32"
+    show_key()
+"""
+
+
+def test_all_that_switches_what_torch_computes_float32_in_changes_keys() -> None:
+    # a process of its own: what these switches were before, torch does not tell
+    command = [sys.executable, "-W", "error", "-c", SWITCHES]
+    keys = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(set(keys)) == len(keys) == (5 if hasattr(torch.backends, "fp32_precision") else 3)
 
 
 def cut_short(path: str) -> None:

@@ -7,7 +7,7 @@ import json
 import threading
 import warnings
 from collections.abc import Generator, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import PIL
@@ -138,12 +138,23 @@ def _keys(digests: list[bytes], backbone: Backbone, device: str, precision: str)
     context = {
         "format": _FORMAT,
         "network": backbone.fingerprint,
-        "precision": [precision, torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32],
+        "precision": [precision, *_float32_precisions()],
         "device": torch.device(device).type,
         "versions": [torch.__version__, torchvision.__version__, PIL.__version__],
     }
     prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
     return [hashlib.sha256(prefix + digest).digest()[:16] for digest in digests]
+
+
+def _float32_precisions() -> list[Any]:
+    """What torch computes float32 in, as the process's switches have it."""
+    backends: Any = torch.backends
+    if not hasattr(backends, "fp32_precision"):  # torch before 2.9
+        return [torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32]
+    # the older switches show in these too, but cannot be asked for once a newer one was set
+    cudnn, mkldnn = backends.cudnn, backends.mkldnn
+    operations = [backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn]
+    return [operation.fp32_precision for operation in operations]
 
 
 def _unread(images: Images, digests: list[bytes], on_error: OnError) -> dict[int, str]:
