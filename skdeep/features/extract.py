@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from skdeep._blobcache import slices
 from skdeep._text import listed
 from skdeep.backbones import Backbone, autocast, build_backbone, feature_size
 from skdeep.exceptions import ImageError, ImageWarning
-from skdeep.features.store import Rows, Store
+from skdeep.features.store import FeatureStore, Rows, Store
 from skdeep.images import Images, load_batches
 
 OnError = Literal["raise", "nan"]
@@ -83,7 +83,9 @@ def extract_features(
         failures.update(_broken(images, [row_of[key] for key in missing], on_error))
         missing = [key for key in missing if row_of[key] not in failures]
         stop = threading.Event()
-        batches = features.claims(missing, batch_size, stop) if features and is_shared else slices(missing, batch_size)
+        batches: Iterable[list[bytes]] = slices(missing, batch_size)
+        if features and is_shared:
+            batches = _claims(features, missing, batch_size, stop, row_of, failures)
         unloaded = failures if on_error == "nan" else None
         results = _compute(images, backbone, batches, row_of, device, precision, stop, unloaded)
         computed: Rows = {}
@@ -105,6 +107,23 @@ def extract_features(
     if failures:
         _add_nan_rows(rows, keys, failures, backbone, device)
     return np.frombuffer(bytearray().join([rows[key] for key in keys]), dtype=np.float32).reshape(len(keys), -1)
+
+
+def _claims(
+    features: FeatureStore,
+    keys: list[bytes],
+    batch_size: int,
+    stop: threading.Event,
+    row_of: dict[bytes, int],
+    failures: dict[int, str],
+) -> Iterator[list[bytes]]:
+    """Claim missing rows a batch at a time, each once the one before is loaded."""
+    for batch in features.claims(keys, batch_size, stop):
+        yield batch
+        # nobody ever stores these: others who wait for them while this waits for others' rows would wait for ever
+        failed = [key for key in batch if row_of[key] in failures]
+        if failed:
+            features.release(failed)
 
 
 def _compute(
