@@ -59,7 +59,7 @@ def test_files_that_hold_no_whole_picture_are_reported_with_reasons(tmp_path: Pa
     ):
         images.check(range(8))
     for row in (6, 7):
-        with pytest.raises(ImageError, match=r"Cannot decode the image '.*(text.jpg|cut.png)': "):
+        with pytest.raises(ImageError, match=r"The image '.*(text.jpg|cut.png)' cannot be read: "):
             images.pixels(row, Geometry((8, 8)))
 
 
@@ -85,7 +85,7 @@ def test_a_file_that_changes_while_in_use_is_noticed(paths: list[str], pictures:
     images = as_images(paths)
     images.digests()
     Image.fromarray(pictures[1]).save(paths[0])
-    with pytest.raises(ImageError, match=r"0.png' was changed while it was being used"):
+    with pytest.raises(ImageError, match=r"0.png' cannot be read: it was changed while it was being used"):
         images.pixels(0, Geometry((8, 8)))
 
 
@@ -103,6 +103,14 @@ def test_a_file_that_vanishes_is_named(paths: list[str]) -> None:
     assert images.broken(range(6)).keys() == {1}
     with pytest.raises(ImageError, match=r"1\.png"):
         images.pixels(1, Geometry((8, 8)))
+
+
+def test_what_no_file_system_takes_for_a_path_is_broken() -> None:
+    images = as_images(["no\0file.png"], on_error="nan")
+    assert images.digests() == [b""]
+    assert "null" in images.broken([0])[0]
+    with pytest.raises(ImageError, match=r"The image 'no.*file.png' cannot be read: .*null"):
+        images.pixels(0, Geometry((8, 8)))
 
 
 @pytest.mark.data

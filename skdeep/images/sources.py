@@ -141,13 +141,13 @@ class FileImages(Images):
 
     def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
         """Read, decode and resize a file."""
-        content = self._read(row)
-        if self._digests is not None and hashlib.sha256(content).digest() != self._digests[row]:
-            raise ImageError(f"The image {self._name(row)} was changed while it was being used.")
         try:
+            content = self._read(row)
+            if self._digests is not None and hashlib.sha256(content).digest() != self._digests[row]:
+                raise ImageError("it was changed while it was being used")
             return geometry(_tensor(decode(content, geometry)))
         except ImageError as error:
-            raise ImageError(f"Cannot decode the image {self._name(row)}: {error}.") from error
+            raise ImageError(f"The image {self._name(row)} cannot be read: {error}.") from error
 
     def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
         """SHA-256 of the files."""
@@ -155,22 +155,21 @@ class FileImages(Images):
             self._digests = (remembered or FileDigests(None)).of(self._paths, self._identities)
         return self._digests
 
-    def _read(self, row: int) -> bytes:
-        try:
-            return Path(self._paths[row]).read_bytes()
-        except OSError as error:
-            raise ImageError(f"The image {self._name(row)} cannot be read: {error}.") from error
-
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
         """Read files; decode those whose end is not as it should be."""
         return {row: fault for row in rows if (fault := self._fault(row)) is not None}
 
     def _fault(self, row: int) -> str | None:
         try:
-            content = Path(self._paths[row]).read_bytes()
-        except OSError as error:
-            return error.strerror or str(error)
-        return find_fault(content)
+            return find_fault(self._read(row))
+        except ImageError as error:
+            return str(error)
+
+    def _read(self, row: int) -> bytes:
+        try:
+            return Path(self._paths[row]).read_bytes()
+        except (OSError, ValueError) as error:  # the latter for what no file system takes for a path
+            raise ImageError(getattr(error, "strerror", None) or str(error)) from error
 
     def _name(self, row: int) -> str:
         return repr(self._paths[row])
@@ -199,7 +198,7 @@ class ArrayImages(Images):
     def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
         """Resize an array."""
         if row in self.faults:
-            raise ImageError(f"Cannot decode the image of {self._name(row)}: {self.faults[row]}.")
+            raise ImageError(f"The image of {self._name(row)} cannot be read: {self.faults[row]}.")
         return geometry(_tensor(self._canonical(row)))
 
     def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
