@@ -7,7 +7,7 @@ import json
 import threading
 import warnings
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import PIL
@@ -15,14 +15,12 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 
-from skdeep._blobcache import slices
+from skdeep._blobcache import Blobs, slices
 from skdeep._text import listed
 from skdeep.backbones import Backbone, autocast, build_backbone, feature_size
 from skdeep.exceptions import ImageError, ImageWarning
-from skdeep.features.store import FeatureStore, Rows, Store
-from skdeep.images import Images, load_batches
-
-OnError = Literal["raise", "nan"]
+from skdeep.features.store import FeatureStore, Store
+from skdeep.images import Images, OnError, load_batches
 
 # raised whenever the way from pixels to activations changes: rows stored before are no longer found
 _FORMAT = 3
@@ -88,7 +86,7 @@ def extract_features(
             batches = _claims(features, missing, batch_size, stop, row_of, failures)
         unloaded = failures if on_error == "nan" else None
         results = _compute(images, backbone, batches, row_of, device, precision, stop, unloaded)
-        computed: Rows = {}
+        computed: Blobs = {}
         try:
             for done in results:
                 if features:
@@ -135,7 +133,7 @@ def _compute(
     precision: str,
     stop: threading.Event,
     failures: dict[int, str] | None,
-) -> Generator[Rows]:
+) -> Generator[Blobs]:
     network = build_backbone(backbone, device, frozen=precision)
     key_of = {row: key for key, row in row_of.items()}
     rows = ([row_of[key] for key in batch] for batch in batches)
@@ -195,7 +193,7 @@ def _broken(images: Images, rows: list[int], on_error: OnError) -> dict[int, str
     return {}
 
 
-def _add_nan_rows(rows: Rows, keys: list[bytes], failures: dict[int, str], backbone: Backbone, device: str) -> None:
+def _add_nan_rows(rows: Blobs, keys: list[bytes], failures: dict[int, str], backbone: Backbone, device: str) -> None:
     """Give the images that failed rows of NaN, and say which they are."""
     why = {keys[row]: reason for row, reason in failures.items()}
     n_bytes = len(next(iter(rows.values()))) if rows else 4 * feature_size(backbone, device)

@@ -2,7 +2,7 @@
 
 from skdeep.images.augment import Augmentation, resolve_augmentation
 from skdeep.images.digests import FileDigests
-from skdeep.images.inputs import as_images
+from skdeep.images.inputs import OnError, as_images
 from skdeep.images.loader import load_batches
 from skdeep.images.pictures import PictureCache
 from skdeep.images.resize import Geometry
@@ -14,6 +14,7 @@ __all__ = [
     "Geometry",
     "ImageFormat",
     "Images",
+    "OnError",
     "PictureCache",
     "as_images",
     "load_batches",
