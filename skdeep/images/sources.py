@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from skdeep.images.faults import find_fault
 from skdeep.images.resize import Geometry
 
 ImageShape = tuple[int, ...]
+
+_EXAMINED = 1000  # files that wait for a thread: each takes a kilobyte
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,13 @@ class FileImages(Images):
         return self._digests
 
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
-        """Read files; decode those whose end is not as it should be."""
-        return {row: fault for row in rows if (fault := self._fault(row)) is not None}
+        """Read files, as many at once as torch may use threads; decode those whose end is not as it should be."""
+        faults: dict[int, str | None] = {}
+        with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="skdeep-images") as pool:
+            for start in range(0, len(rows), _EXAMINED):
+                some = rows[start : start + _EXAMINED]
+                faults.update(zip(some, pool.map(self._fault, some), strict=True))
+        return {row: fault for row, fault in faults.items() if fault is not None}
 
     def _fault(self, row: int) -> str | None:
         try:
