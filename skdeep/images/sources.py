@@ -24,7 +24,7 @@ from skdeep.images.resize import Geometry
 
 ImageShape = tuple[int, ...]
 
-_EXAMINED = 1000  # files that wait for a thread: each takes a kilobyte
+_EXAMINED = 1000  # files that wait for a thread at a time: each takes two kilobytes
 
 
 @dataclass(frozen=True)
