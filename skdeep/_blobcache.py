@@ -71,6 +71,16 @@ class BlobCache:
         blobs.update(stored)
         return blobs
 
+    def holds(self, keys: Iterable[bytes]) -> set[bytes]:
+        """The keys under which a value is stored; none is read, so that some may be damaged."""
+        keys = list(keys)
+        held = set(self._memory.read(keys))
+        missing = [key for key in keys if key not in held]
+        if self._file is not None and missing:
+            nothing: set[bytes] = set()
+            held |= self._file.run(lambda database: stored_keys(database, missing), nothing)
+        return held
+
     def write(self, blobs: Mapping[bytes, bytes]) -> None:
         """Store values."""
         self._memory.write(blobs)

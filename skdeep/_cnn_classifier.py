@@ -18,7 +18,7 @@ from torchvision.models import WeightsEnum
 from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
 from skdeep.backbones import Backbone, autocast, build_backbone, feature_size, resolve_device
 from skdeep.features import open_store
-from skdeep.images import Images
+from skdeep.images import Images, check_images
 from skdeep.training import ImageRows, Rows, TableRows
 
 
@@ -205,12 +205,10 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _image_rows(self, images: Images) -> Rows:
         if self._trains_head_only:
             return TableRows(self._features(images))
-        images.check(range(len(images)))
-        device, store = resolve_device(self.device), open_store(self.cache)
-        if store is None:
-            return ImageRows(images, self.backbone_.geometry, device)
-        images.digests(store.digests)
-        return ImageRows(images, self.backbone_.geometry, device, store.pictures)
+        geometry, store = self.backbone_.geometry, open_store(self.cache)
+        pictures, digests = (store.pictures, store.digests) if store else (None, None)
+        check_images(images, geometry, pictures, digests)
+        return ImageRows(images, geometry, resolve_device(self.device), pictures)
 
     def _module(self, n_outputs: int) -> nn.Module:
         device = resolve_device(self.device)

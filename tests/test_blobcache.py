@@ -55,6 +55,21 @@ def test_a_cache_without_file_keeps_values_in_memory() -> None:
     assert cache.read(make_blobs(4)) == {}
 
 
+def test_a_cache_knows_what_it_holds_without_reading_it(folder: Path) -> None:
+    blobs = make_blobs(1200)
+    make_cache(folder).write(blobs)
+    cold = make_cache(folder)
+    assert cold.holds([*blobs, key_of(5000)]) == blobs.keys()
+    cold.write(make_blobs(1, start=5000))
+    with closing(database_of(folder)) as database:
+        database.execute("DELETE FROM entries")
+    # only what was written a moment ago is in memory
+    assert cold.holds([*blobs, key_of(5000)]) == {key_of(5000)}
+    alone = BlobCache(None, max_bytes=0, max_bytes_memory=10**6)
+    alone.write(make_blobs(2))
+    assert alone.holds(make_blobs(3)) == make_blobs(2).keys()
+
+
 def test_a_value_written_again_takes_the_place_of_the_first(folder: Path) -> None:
     make_cache(folder).write({key_of(0): b"first"})
     make_cache(folder).write({key_of(0): b"second"})

@@ -26,6 +26,7 @@ from skdeep import CNNClassifier, CNNFeatureExtractor, features
 from skdeep._base import draw_seed
 from skdeep.backbones import build_backbone, resolve_backbone
 from skdeep.exceptions import ImageError
+from skdeep.images import sources
 from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset
 
 Array = NDArray[Any]
@@ -309,6 +310,21 @@ def test_broken_images_stop_fit_and_predict_with_their_names(train: str, paths: 
     for method in (lambda: clf.predict(paths), lambda: clone(clf).fit(paths, Y)):
         with pytest.raises(ImageError, match=r"1 of 6 images cannot be read: '.*2.png' \("):
             method()
+
+
+def test_files_whose_pictures_are_kept_are_not_examined_again(
+    paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])
+    examined: list[bytes] = []
+    monkeypatch.setattr(sources, "find_fault", examined.append)
+    clf = quick(train="all", max_epochs=1).fit(paths, Y)
+    expected = clf.predict_proba(paths)
+    assert len(examined) == 6
+    np.testing.assert_array_equal(clf.fit(paths, Y).predict_proba(paths), expected)
+    assert len(examined) == 6
+    clf.set_params(image_size=40).fit(paths, Y)
+    assert len(examined) == 12
 
 
 @pytest.mark.parametrize(

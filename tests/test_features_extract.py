@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -195,13 +198,19 @@ def test_stored_and_computed_features_are_equal(tmp_path: Path, pictures: Array)
     )
 
 
+def change_a_bit(path: str) -> None:
+    """Damage a file inside, so that only decoding can tell that it is broken."""
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+
+
 def test_a_broken_image_leaves_what_was_computed_and_no_claim(
     tmp_path: Path, paths: list[str], cache_folder: Path
 ) -> None:
     broken = Path(paths[4])
     whole = broken.read_bytes()
-    # a bit inside: what is cut short would be found before anything is computed
-    broken.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    # what is cut short would be found before anything is computed
+    change_a_bit(paths[4])
     extractor = CNNFeatureExtractor(**BASE, batch_size=2).fit(paths)
     with pytest.raises(ImageError, match=r"4\.png"):
         extractor.transform(paths)
@@ -362,6 +371,35 @@ def test_versions_change_keys(library: str, pictures: Array, monkeypatch: pytest
     assert set(before).isdisjoint(keys_of(backbone, digests))
 
 
+SWITCHES = """
+import torch
+from skdeep.backbones import resolve_backbone
+from skdeep.features import extract
+
+def show_key():
+    print(*extract._keys([b"digest"], backbone, "cpu", "float32"))
+
+backbone = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
+show_key()
+torch.set_float32_matmul_precision("medium")
+show_key()
+torch.backends.cudnn.allow_tf32 = False
+show_key()
+if hasattr(torch.backends, "fp32_precision"):
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+    show_key()
+    torch.backends.fp32_precision = "tf32"
+    show_key()
+"""
+
+
+def test_all_that_switches_what_torch_computes_float32_in_changes_keys() -> None:
+    # a process of its own: what these switches were before, torch does not tell
+    command = [sys.executable, "-W", "error", "-c", SWITCHES]
+    keys = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(set(keys)) == len(keys) == (5 if hasattr(torch.backends, "fp32_precision") else 3)
+
+
 def cut_short(path: str) -> None:
     """Leave the head of a file, so that only decoding can tell that it is broken."""
     Path(path).write_bytes(Path(path).read_bytes()[:-300])
@@ -389,6 +427,42 @@ def test_images_that_fail_become_nan_and_one_warning(is_stored: bool, paths: lis
         assert Store(folder).info().n_rows == Store(folder).info().n_computed == 4
         with closing(database_of(folder)) as database:
             assert database.execute("SELECT count(*) FROM claims").fetchone() == (0,)
+
+
+@pytest.mark.filterwarnings("ignore::skdeep.exceptions.ImageWarning")
+@pytest.mark.parametrize("failing", [(0, 1), (1, 2)], ids=["a whole batch", "parts of batches"])
+@pytest.mark.parametrize("device", ["cpu", "beside the loader"])
+def test_nobody_waits_for_images_that_failed(
+    failing: tuple[int, int], device: str, paths: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in failing:
+        change_a_bit(paths[row])
+    if device != "cpu":
+        load_batches = extract.load_batches
+        monkeypatch.setattr(
+            extract, "load_batches", lambda *args, **options: load_batches(*args, **options | {"device": "meta"})
+        )
+    images = as_images(paths)
+    backbone = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
+    opened, another = Store(folder), Store(folder).features
+    keys = extract._keys(images.digests(), backbone, "cpu", "float32")
+    failed = [keys[row] for row in failing]
+    assert next(another.claims(keys[5:], 1)) == keys[5:]
+    options = {"store": opened, "batch_size": 2, "device": "cpu", "on_error": "nan"}
+    stop = threading.Event()
+    timer = threading.Timer(10, stop.set)
+    timer.start()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(extract_features, images, backbone, **options)
+        try:
+            while another.count() < 3 and not stop.is_set():
+                time.sleep(0.01)
+            # all that is left for the other is row 5
+            assert list(another.claims(failed, 2, stop)) == [failed]
+        finally:
+            timer.cancel()
+            another.release(keys)
+        assert np.isnan(waiting.result(timeout=20)).all(axis=1).nonzero()[0].tolist() == list(failing)
 
 
 def test_equal_images_fail_together(paths: list[str], folder: Path) -> None:

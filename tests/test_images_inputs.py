@@ -293,7 +293,7 @@ def test_pil_images_that_cannot_be_loaded_are_named_by_their_rows(pictures: Arra
     assert list(images.broken(range(3))) == [1]
     assert images.format.pixel_range == 255
     np.testing.assert_array_equal(images.pixels(2, Geometry((32, 32))).permute(1, 2, 0), pictures[2])
-    with pytest.raises(ImageError, match=r"Cannot decode the image of row 1: .*truncated"):
+    with pytest.raises(ImageError, match=r"The image of row 1 cannot be read: .*truncated"):
         images.pixels(1, Geometry((8, 8)))
     assert images.digests()[1] not in digests_of(np.zeros((1, 1, 1, 3), np.uint8))
     alone = as_images([lazy_and_cut_short()], on_error="nan")

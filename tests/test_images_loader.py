@@ -14,8 +14,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from skdeep._cachefile import CacheFolder
 from skdeep.exceptions import ImageError
-from skdeep.images import Geometry, as_images, load_batches
+from skdeep.images import Geometry, PictureCache, as_images, check_images, load_batches
 from skdeep.images.sources import FileImages
 
 Array = NDArray[Any]
@@ -116,6 +117,32 @@ def test_load_batches_holds_no_more_than_a_few_batches(
     for _ in load_batches(images, batches, Geometry(size=(8, 8)), device=device):
         pass
     assert 4 <= most <= 12
+
+
+def test_pictures_that_are_kept_are_not_examined_again(tmp_path: Path, paths: list[str]) -> None:
+    geometry, cache = Geometry((8, 8)), PictureCache(CacheFolder(tmp_path / "store"))
+    images = as_images(paths)
+    digests = images.digests()
+    for _ in load_batches(images, [[0, 1, 2], [4, 5]], geometry, cache=cache):
+        pass
+    for path in paths:
+        Path(path).write_text("no picture")
+    with pytest.raises(ImageError, match=r"1 of 6 images cannot be read: '.*3.png'"):
+        check_images(images, geometry, cache)
+    with pytest.raises(ImageError, match="6 of 6 images"):
+        check_images(images, geometry, None)
+    with pytest.raises(ImageError, match="6 of 6 images"):
+        check_images(images, Geometry((9, 8)), cache)
+    changed = as_images(paths)
+    assert set(changed.digests()).isdisjoint(digests)
+    with pytest.raises(ImageError, match="6 of 6 images"):
+        check_images(changed, geometry, cache)
+
+
+def test_arrays_are_checked_beside_a_cache(tmp_path: Path, pictures: Array) -> None:
+    cache = PictureCache(CacheFolder(tmp_path / "store"))
+    check_images(as_images(pictures), Geometry((8, 8)), cache)
+    assert not (tmp_path / "store").exists()
 
 
 def test_load_batches_decodes_in_as_many_threads_as_torch_may_use(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skdeep.exceptions import ImageError
-from skdeep.images import Geometry, as_images
+from skdeep.images import Geometry, as_images, sources
 from skdeep.images.decode import decode
 
 Array = NDArray[Any]
@@ -59,8 +60,19 @@ def test_files_that_hold_no_whole_picture_are_reported_with_reasons(tmp_path: Pa
     ):
         images.check(range(8))
     for row in (6, 7):
-        with pytest.raises(ImageError, match=r"Cannot decode the image '.*(text.jpg|cut.png)': "):
+        with pytest.raises(ImageError, match=r"The image '.*(text.jpg|cut.png)' cannot be read: "):
             images.pixels(row, Geometry((8, 8)))
+
+
+def test_files_are_examined_in_as_many_threads_as_torch_may_use(
+    paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = as_images(paths)
+    together = threading.Barrier(3, timeout=10)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(sources, "find_fault", lambda content: f"{len(content) + 0 * together.wait()} bytes")
+    expected = {row: f"{Path(paths[row]).stat().st_size} bytes" for row in (5, 0, 3)}
+    assert list(images.broken([5, 0, 3]).items()) == list(expected.items())
 
 
 def test_files_are_decoded_for_the_size_that_is_wanted(tmp_path: Path) -> None:
@@ -85,7 +97,7 @@ def test_a_file_that_changes_while_in_use_is_noticed(paths: list[str], pictures:
     images = as_images(paths)
     images.digests()
     Image.fromarray(pictures[1]).save(paths[0])
-    with pytest.raises(ImageError, match=r"0.png' was changed while it was being used"):
+    with pytest.raises(ImageError, match=r"0.png' cannot be read: it was changed while it was being used"):
         images.pixels(0, Geometry((8, 8)))
 
 
@@ -103,6 +115,14 @@ def test_a_file_that_vanishes_is_named(paths: list[str]) -> None:
     assert images.broken(range(6)).keys() == {1}
     with pytest.raises(ImageError, match=r"1\.png"):
         images.pixels(1, Geometry((8, 8)))
+
+
+def test_what_no_file_system_takes_for_a_path_is_broken() -> None:
+    images = as_images(["no\0file.png"], on_error="nan")
+    assert images.digests() == [b""]
+    assert "null" in images.broken([0])[0]
+    with pytest.raises(ImageError, match=r"The image 'no.*file.png' cannot be read: .*null"):
+        images.pixels(0, Geometry((8, 8)))
 
 
 @pytest.mark.data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,11 @@ from torch.overrides import TorchFunctionMode
 #: what networks raise for pictures of a size that they cannot take
 CANNOT_TAKE = (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)
 _MAKES_MEMORY = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
-_LOCK = threading.RLock()  # hooks of two passes through one network would mix
+
+# hooks of two passes through one network would mix; never held while another thread forks
+_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Generator, Iterable
-from typing import Literal
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import PIL
@@ -15,14 +15,12 @@ import torch
 import torchvision
 from numpy.typing import NDArray
 
-from skdeep._blobcache import slices
+from skdeep._blobcache import Blobs, slices
 from skdeep._text import listed
 from skdeep.backbones import Backbone, autocast, build_backbone, feature_size
 from skdeep.exceptions import ImageError, ImageWarning
-from skdeep.features.store import Rows, Store
-from skdeep.images import Images, load_batches
-
-OnError = Literal["raise", "nan"]
+from skdeep.features.store import FeatureStore, Store
+from skdeep.images import Images, OnError, load_batches
 
 # raised whenever the way from pixels to activations changes: rows stored before are no longer found
 _FORMAT = 3
@@ -83,10 +81,12 @@ def extract_features(
         failures.update(_broken(images, [row_of[key] for key in missing], on_error))
         missing = [key for key in missing if row_of[key] not in failures]
         stop = threading.Event()
-        batches = features.claims(missing, batch_size, stop) if features and is_shared else slices(missing, batch_size)
+        batches: Iterable[list[bytes]] = slices(missing, batch_size)
+        if features and is_shared:
+            batches = _claims(features, missing, batch_size, stop, row_of, failures)
         unloaded = failures if on_error == "nan" else None
         results = _compute(images, backbone, batches, row_of, device, precision, stop, unloaded)
-        computed: Rows = {}
+        computed: Blobs = {}
         try:
             for done in results:
                 if features:
@@ -107,6 +107,23 @@ def extract_features(
     return np.frombuffer(bytearray().join([rows[key] for key in keys]), dtype=np.float32).reshape(len(keys), -1)
 
 
+def _claims(
+    features: FeatureStore,
+    keys: list[bytes],
+    batch_size: int,
+    stop: threading.Event,
+    row_of: dict[bytes, int],
+    failures: dict[int, str],
+) -> Iterator[list[bytes]]:
+    """Claim missing rows a batch at a time, each once the one before is loaded."""
+    for batch in features.claims(keys, batch_size, stop):
+        yield batch
+        # nobody ever stores these: others who wait for them while this waits for others' rows would wait for ever
+        failed = [key for key in batch if row_of[key] in failures]
+        if failed:
+            features.release(failed)
+
+
 def _compute(
     images: Images,
     backbone: Backbone,
@@ -116,7 +133,7 @@ def _compute(
     precision: str,
     stop: threading.Event,
     failures: dict[int, str] | None,
-) -> Generator[Rows]:
+) -> Generator[Blobs]:
     network = build_backbone(backbone, device, frozen=precision)
     key_of = {row: key for key, row in row_of.items()}
     rows = ([row_of[key] for key in batch] for batch in batches)
@@ -138,12 +155,23 @@ def _keys(digests: list[bytes], backbone: Backbone, device: str, precision: str)
     context = {
         "format": _FORMAT,
         "network": backbone.fingerprint,
-        "precision": [precision, torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32],
+        "precision": [precision, *_float32_precisions()],
         "device": torch.device(device).type,
         "versions": [torch.__version__, torchvision.__version__, PIL.__version__],
     }
     prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
     return [hashlib.sha256(prefix + digest).digest()[:16] for digest in digests]
+
+
+def _float32_precisions() -> list[Any]:
+    """What torch computes float32 in, as the process's switches have it."""
+    backends: Any = torch.backends
+    if not hasattr(backends, "fp32_precision"):  # torch before 2.9
+        return [torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32]
+    # the older switches show in these too, but cannot be asked for once a newer one was set
+    cudnn, mkldnn = backends.cudnn, backends.mkldnn
+    operations = [backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn]
+    return [operation.fp32_precision for operation in operations]
 
 
 def _unread(images: Images, digests: list[bytes], on_error: OnError) -> dict[int, str]:
@@ -165,7 +193,7 @@ def _broken(images: Images, rows: list[int], on_error: OnError) -> dict[int, str
     return {}
 
 
-def _add_nan_rows(rows: Rows, keys: list[bytes], failures: dict[int, str], backbone: Backbone, device: str) -> None:
+def _add_nan_rows(rows: Blobs, keys: list[bytes], failures: dict[int, str], backbone: Backbone, device: str) -> None:
     """Give the images that failed rows of NaN, and say which they are."""
     why = {keys[row]: reason for row, reason in failures.items()}
     n_bytes = len(next(iter(rows.values()))) if rows else 4 * feature_size(backbone, device)

@@ -23,8 +23,6 @@ from skdeep._blobcache import SCHEMA, BlobCache, evict, insert, stored_keys
 from skdeep._cachefile import CacheFile, CacheFolder, transaction
 from skdeep.images import FileDigests, PictureCache
 
-Rows = dict[bytes, bytes]
-
 _VERSION = 2
 _MAX_BYTES_DISK = 10 * 2**30
 _MAX_BYTES_MEMORY = 512 * 2**20

@@ -2,8 +2,8 @@
 
 from skdeep.images.augment import Augmentation, resolve_augmentation
 from skdeep.images.digests import FileDigests
-from skdeep.images.inputs import as_images
-from skdeep.images.loader import load_batches
+from skdeep.images.inputs import OnError, as_images
+from skdeep.images.loader import check_images, load_batches
 from skdeep.images.pictures import PictureCache
 from skdeep.images.resize import Geometry
 from skdeep.images.sources import ImageFormat, Images
@@ -14,8 +14,10 @@ __all__ = [
     "Geometry",
     "ImageFormat",
     "Images",
+    "OnError",
     "PictureCache",
     "as_images",
+    "check_images",
     "load_batches",
     "resolve_augmentation",
 ]

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from skdeep.exceptions import ImageError
+from skdeep.images.digests import FileDigests
 from skdeep.images.pictures import PictureCache, picture_keys
 from skdeep.images.resize import Geometry
 from skdeep.images.sources import FileImages, Images
@@ -70,6 +71,31 @@ def load_batches(
         else:
             with closing(_ahead(loaded)) as loaded_ahead:
                 yield from loaded_ahead
+
+
+def check_images(
+    images: Images,
+    geometry: Geometry,
+    cache: PictureCache | None = None,
+    remembered: FileDigests | None = None,
+) -> None:
+    """Raise ``ImageError`` if some images visibly hold no whole picture, before any is loaded.
+
+    Parameters
+    ----------
+    images : Images
+    geometry : Geometry
+    cache : PictureCache, default=None
+        As for ``load_batches``. Files whose pictures are there were whole, and are not read again.
+    remembered : FileDigests, default=None
+        As for ``Images.digests``.
+    """
+    rows: Sequence[int] = range(len(images))
+    if cache is not None and isinstance(images, FileImages):
+        keys = picture_keys(images.digests(remembered), geometry)
+        kept = cache.cache.holds(keys)
+        rows = [row for row in rows if keys[row] not in kept]
+    images.check(rows)
 
 
 class _Pictures:

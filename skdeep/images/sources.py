@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,8 @@ from skdeep.images.faults import find_fault
 from skdeep.images.resize import Geometry
 
 ImageShape = tuple[int, ...]
+
+_EXAMINED = 1000  # files that wait for a thread at a time: each takes two kilobytes
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,13 @@ class FileImages(Images):
 
     def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
         """Read, decode and resize a file."""
-        content = self._read(row)
-        if self._digests is not None and hashlib.sha256(content).digest() != self._digests[row]:
-            raise ImageError(f"The image {self._name(row)} was changed while it was being used.")
         try:
+            content = self._read(row)
+            if self._digests is not None and hashlib.sha256(content).digest() != self._digests[row]:
+                raise ImageError("it was changed while it was being used")
             return geometry(_tensor(decode(content, geometry)))
         except ImageError as error:
-            raise ImageError(f"Cannot decode the image {self._name(row)}: {error}.") from error
+            raise ImageError(f"The image {self._name(row)} cannot be read: {error}.") from error
 
     def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
         """SHA-256 of the files."""
@@ -155,22 +158,26 @@ class FileImages(Images):
             self._digests = (remembered or FileDigests(None)).of(self._paths, self._identities)
         return self._digests
 
-    def _read(self, row: int) -> bytes:
-        try:
-            return Path(self._paths[row]).read_bytes()
-        except OSError as error:
-            raise ImageError(f"The image {self._name(row)} cannot be read: {error}.") from error
-
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
-        """Read files; decode those whose end is not as it should be."""
-        return {row: fault for row in rows if (fault := self._fault(row)) is not None}
+        """Read files, as many at once as torch may use threads; decode those whose end is not as it should be."""
+        faults: dict[int, str | None] = {}
+        with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="skdeep-images") as pool:
+            for start in range(0, len(rows), _EXAMINED):
+                some = rows[start : start + _EXAMINED]
+                faults.update(zip(some, pool.map(self._fault, some), strict=True))
+        return {row: fault for row, fault in faults.items() if fault is not None}
 
     def _fault(self, row: int) -> str | None:
         try:
-            content = Path(self._paths[row]).read_bytes()
-        except OSError as error:
-            return error.strerror or str(error)
-        return find_fault(content)
+            return find_fault(self._read(row))
+        except ImageError as error:
+            return str(error)
+
+    def _read(self, row: int) -> bytes:
+        try:
+            return Path(self._paths[row]).read_bytes()
+        except (OSError, ValueError) as error:  # the latter for what no file system takes for a path
+            raise ImageError(getattr(error, "strerror", None) or str(error)) from error
 
     def _name(self, row: int) -> str:
         return repr(self._paths[row])
@@ -199,7 +206,7 @@ class ArrayImages(Images):
     def pixels(self, row: int, geometry: Geometry) -> torch.Tensor:
         """Resize an array."""
         if row in self.faults:
-            raise ImageError(f"Cannot decode the image of {self._name(row)}: {self.faults[row]}.")
+            raise ImageError(f"The image of {self._name(row)} cannot be read: {self.faults[row]}.")
         return geometry(_tensor(self._canonical(row)))
 
     def digests(self, remembered: FileDigests | None = None) -> list[bytes]:
