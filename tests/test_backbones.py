@@ -7,7 +7,7 @@ import hashlib
 import http.server
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import nn
 from torchvision import models
 
 from skdeep import CNNFeatureExtractor
-from skdeep.backbones import build_backbone, feature_size, networks, registry, resolve_backbone
+from skdeep.backbones import build_backbone, feature_size, networks, resolve_backbone
 from skdeep.backbones.heads import head_name, head_width, remove_head
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
 from skdeep.images import Geometry
@@ -164,12 +164,12 @@ def test_safetensors_and_torch_files_give_equal_networks(weights_file: Path, sta
 
 
 def test_weights_changed_after_fit_fail_clearly(
-    weights_file: Path, state: dict[str, torch.Tensor], pictures: Any
+    weights_file: Path, state: dict[str, torch.Tensor], pictures: Any, forget_networks: Callable[[], None]
 ) -> None:
     extractor = CNNFeatureExtractor("squeezenet1_1", weights=weights_file, image_size=32, cache=False)
     before = extractor.fit_transform(pictures)
     torch.save({name: tensor + 1 for name, tensor in state.items()}, weights_file)
-    registry._build_named.cache_clear()
+    forget_networks()
     with pytest.raises(WeightsError, match=r"squeezenet.pth' is not the one that was fitted: its content has changed"):
         extractor.transform(pictures)
     weights_file.unlink()
@@ -179,18 +179,20 @@ def test_weights_changed_after_fit_fail_clearly(
     np.testing.assert_array_equal(extractor.transform(pictures), before)
 
 
-def test_random_weights_are_decided_by_the_seed_alone() -> None:
+def test_random_weights_are_decided_by_the_seed_alone(forget_networks: Callable[[], None]) -> None:
     first = activations(resolve(seed=3))
-    registry._build_named.cache_clear()
+    forget_networks()
     torch.rand(5)
     assert torch.equal(activations(resolve(seed=3)), first)
     assert not torch.equal(activations(resolve(seed=4)), first)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "small_cnn"])
-def test_making_networks_leaves_the_global_generators_as_found(name: str, weights_file: Path) -> None:
+def test_making_networks_leaves_the_global_generators_as_found(
+    name: str, weights_file: Path, forget_networks: Callable[[], None]
+) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    registry._build_named.cache_clear()
+    forget_networks()
     activations(resolve(name, seed=11))
     if name == "squeezenet1_1":
         activations(resolve(name, weights=weights_file))
@@ -446,7 +448,7 @@ ENTRY = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
 
 
 def test_published_weights_are_downloaded_once_and_checked(
-    server: tuple[str, Path], weights_file: Path, monkeypatch: pytest.MonkeyPatch
+    server: tuple[str, Path], weights_file: Path, monkeypatch: pytest.MonkeyPatch, forget_networks: Callable[[], None]
 ) -> None:
     url, folder = server
     name = publish(folder, weights_file.read_bytes())
@@ -456,7 +458,7 @@ def test_published_weights_are_downloaded_once_and_checked(
     assert (backbone.weights.source, backbone.weights.name) == ("published", "IMAGENET1K_V1")
     assert torch.equal(activations(backbone), activations(resolve(weights=weights_file)))
     (folder / name).unlink()
-    registry._build_named.cache_clear()
+    forget_networks()
     assert resolve(weights="IMAGENET1K_V1") == backbone
     activations(backbone)
 
