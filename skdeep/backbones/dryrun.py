@@ -131,7 +131,7 @@ def takes(network: nn.Module, n_channels: int, size: tuple[int, int]) -> Excepti
 
 
 def _picture(n_channels: int, size: tuple[int, int], device: torch.device) -> torch.Tensor:
-    return torch.zeros(2, n_channels, *size, device=device)
+    return torch.zeros(2, n_channels, *size, device=device, dtype=torch.float32)
 
 
 @contextmanager

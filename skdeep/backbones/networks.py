@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from skdeep._text import listed
 from skdeep.backbones.dryrun import CANNOT_TAKE, construct_shapes, dry_run, takes
 from skdeep.backbones.heads import remove_head
 from skdeep.backbones.library import Library, Preprocessing, discarded
+from skdeep.backbones.seeding import seeded
 from skdeep.backbones.small_cnn import SmallCNN
 from skdeep.backbones.timm_library import TimmLibrary
 from skdeep.backbones.torchvision_library import TorchvisionLibrary
@@ -134,8 +134,7 @@ class Network:
 
     def construct(self, *, pretrained: bool, seed: int = 0) -> nn.Module:
         """The network without its heads, its weights decided by a seed; torch's own generator is left as found."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             return self.library.construct(self.local_name, self.arguments, pretrained=pretrained)
 
 
@@ -191,7 +190,7 @@ def skeleton(network: Network, *, pretrained: bool = True) -> nn.Module:
 @functools.lru_cache(maxsize=64)
 def head_layers(network: Network) -> frozenset[str]:
     """Names of the layers of a network's heads, whose weights a file may hold in vain."""
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0):
         whole = construct_shapes(
             lambda: network.library.construct(network.local_name, network.arguments, pretrained=True, whole=True)
         )

@@ -32,6 +32,7 @@ from skdeep.backbones.dryrun import dry_run, shapes_of
 from skdeep.backbones.folding import fold_batch_norms
 from skdeep.backbones.library import Preprocessing, as_published_input
 from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
+from skdeep.backbones.seeding import seeded
 from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_taps
 from skdeep.backbones.weights import (
     StateDict,
@@ -134,8 +135,7 @@ class Backbone:
         """
         white = 1 if pixels.is_floating_point() else 255
         pixels = fit_channels(pixels if white == 1 else pixels.float(), self.n_channels)
-        mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
-        std = torch.tensor(self.std, device=pixels.device)[:, None, None]
+        mean, std = torch.tensor([self.mean, self.std], device=pixels.device, dtype=torch.float32)[..., None, None]
         # in one pass: these are many numbers
         return torch.addcmul(-mean / std, pixels, 1 / (white * std))
 
@@ -272,7 +272,7 @@ def feature_size(backbone: Backbone, device: str) -> int:
     if backbone.n_features is not None:
         return backbone.n_features
     with torch.inference_mode():
-        picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device)
+        picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device, dtype=torch.float32)
         return int(build_backbone(backbone, device)(picture).flatten(1).shape[1])
 
 
@@ -283,7 +283,8 @@ def _build_trainable(backbone: Backbone, device: str) -> nn.Module:
 
 @functools.lru_cache(maxsize=2)
 def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
-    noise = torch.rand(2, backbone.n_channels, *backbone.geometry.size, generator=torch.Generator().manual_seed(0))
+    shape, generator = (2, backbone.n_channels, *backbone.geometry.size), torch.Generator().manual_seed(0)
+    noise = torch.rand(shape, generator=generator, dtype=torch.float32)
     network = fold_batch_norms(_build_named(backbone, device), backbone.normalise(noise.to(device)))
     return cast_weights(network, precision).to(memory_format=torch.channels_last)
 
@@ -493,8 +494,7 @@ def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] |
     if not (isinstance(module, type) and issubclass(module, nn.Module)):
         raise ValueError(f"backbone must be a name, an nn.Module or a class of such, got {module!r}.")
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             return module(**(params or {})).eval()
     except TypeError as error:
         raise ValueError(
