@@ -324,6 +324,37 @@ def test_the_weights_of_an_own_module_are_in_its_fingerprint() -> None:
     assert resolve(module, fingerprint="filters").fingerprint != before
 
 
+class Power(nn.Module):
+    """A module whose parameter is in no weight."""
+
+    def __init__(self, power: Any = 1.0) -> None:
+        super().__init__()
+        self.power = power
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.pow(self.power).flatten(1)
+
+
+class OtherPower(Power):
+    """A module of the same parameters and no weights."""
+
+
+def test_the_parameters_and_the_name_of_an_own_class_are_in_its_fingerprint() -> None:
+    prints = [
+        resolve(module, params=params, fingerprint="power").fingerprint
+        for module, params in [(Power, {"power": 1}), (Power, {"power": 3}), (Power, None), (OtherPower, None)]
+    ]
+    assert None not in prints
+    assert len({str(each) for each in prints}) == len(prints)
+    assert resolve(Power, params={"power": 3}, fingerprint="power").fingerprint == prints[1]
+    # what the seed decides is in the weights alone
+    assert resolve(Power, params={"power": 3}, fingerprint="power", seed=5).fingerprint == prints[1]
+
+
+def test_an_own_class_with_parameters_that_are_no_plain_values_has_no_fingerprint() -> None:
+    assert resolve(Power, params={"power": torch.tensor(2.0)}, fingerprint="power").fingerprint is None
+
+
 def test_an_own_class_is_made_from_its_parameters_and_the_seed() -> None:
     first = resolve(Filters, params={"n_filters": 5}, seed=3)
     assert feature_size(first, "cpu") == 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -188,7 +189,8 @@ def resolve_backbone(
     fingerprint : str or None
         The user's word for what their own module does to a picture.
     params : mapping or None
-        Keyword arguments of the network's constructor; for named networks plain values only.
+        Keyword arguments of the network's constructor; for named networks plain values only, and without them an own
+        class has no fingerprint.
     resize : {"auto", "squash", "crop", "pad"}
         How pictures are brought to the size. ``"auto"`` is the published weights' own way where ``image_size`` is None,
         else ``"squash"``. ``"pad"`` fills with the colour that the normalisation makes zero.
@@ -477,9 +479,7 @@ def _resolve_own(
         check_fit(name, network.state_dict(), state, (), file[0])
         network.load_state_dict(state)
     geometry = _geometry(Preprocessing(size=(_OWN_SIZE, _OWN_SIZE)), image_size, resize)
-    digest = ""
-    if fingerprint:
-        digest = hashlib.sha256(f"{fingerprint} {content_digest(network.state_dict())}".encode()).hexdigest()
+    digest = _own_digest(network, params, fingerprint) if fingerprint else ""
     takes = _own_channels(network, n_channels, geometry.size)
     mean, std = (0.0,) * takes, (1.0,) * takes
     return Backbone(name, Weights("own", name, digest), None, geometry, mean, std, n_channels=takes, module=network)
@@ -500,6 +500,15 @@ def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] |
         raise ValueError(
             f"{module.__name__} cannot be made with backbone_params={dict(params or {})!r}: {error}"
         ) from error
+
+
+def _own_digest(network: nn.Module, params: Mapping[str, Any] | None, fingerprint: str) -> str:
+    """Digest of what is known of the user's own module; empty if its parameters are no plain values."""
+    try:
+        known = [fingerprint, type(network).__qualname__, dict(params or {}), content_digest(network.state_dict())]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    except (TypeError, ValueError):  # what JSON cannot write
+        return ""
 
 
 def _own_channels(network: nn.Module, n_channels: int, size: tuple[int, int]) -> int:
