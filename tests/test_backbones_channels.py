@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision import models
+from torchvision.transforms.functional import normalize
 
 from skdeep.backbones import Backbone, build_backbone, resolve_backbone
 from skdeep.backbones.channels import mixing
@@ -21,6 +23,10 @@ def resolve(backbone: Any = "squeezenet1_1", **options: Any) -> Backbone:
 
 def pictures(n_channels: int, side: int = 64) -> torch.Tensor:
     return torch.rand((2, n_channels, side, side), generator=torch.Generator().manual_seed(0))
+
+
+def without_aux(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in state.items() if not name.lower().startswith("aux")}
 
 
 def features(backbone: Backbone, pixels: torch.Tensor) -> torch.Tensor:
@@ -78,20 +84,30 @@ def test_adapted_filters_learn() -> None:
     assert filters.requires_grad
 
 
-def test_an_inception_network_keeps_its_own_scaling_for_other_channels(tmp_path: Any) -> None:
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_an_inception_network_scales_as_torchvision_does_for_its_published_weights(name: str) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        state = build_backbone(resolve("googlenet", image_size=32), "cpu").state_dict()
-    torch.save(state, tmp_path / "googlenet.pth")
-    options = {"weights": tmp_path / "googlenet.pth", "image_size": 32}
-    colours = pictures(3, 32)
-    plain = resolve("googlenet", **options)
-    assert build_backbone(plain, "cpu").transform_input
-    six = resolve("googlenet", n_channels=6, **options)
-    np.testing.assert_allclose(six.mean, [0.5] * 6, atol=1e-6)
-    np.testing.assert_allclose(six.std, [0.5] * 6, atol=1e-6)
-    ours = features(six, torch.cat([colours, colours], dim=1))
-    torch.testing.assert_close(ours, features(plain, colours), rtol=1e-3, atol=1e-4)
+        whole = models.get_model(name, weights=None, init_weights=True, transform_input=True).eval()
+    whole.fc = nn.Identity()
+    colours, three = pictures(3, 96), resolve(name, image_size=96)
+    transforms = models.get_model_weights(name).DEFAULT.transforms()
+    normalised = normalize(colours, transforms.mean, transforms.std)
+    build_backbone(three, "cpu").load_state_dict(without_aux(whole.state_dict()))
+    with torch.inference_mode():
+        torch.testing.assert_close(features(three, colours), whole(normalised), rtol=1e-3, atol=1e-4)
+    six = resolve(name, image_size=96, n_channels=6)
+    np.testing.assert_allclose([six.mean, six.std], 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet18"])
+@pytest.mark.parametrize("n_channels", [3, 6])
+def test_random_weights_saved_and_given_back_give_equal_features(name: str, n_channels: int, tmp_path: Any) -> None:
+    random = resolve(name)
+    torch.save(build_backbone(random, "cpu").state_dict(), tmp_path / "saved.pth")
+    given = pictures(n_channels)
+    loaded = resolve(name, weights=tmp_path / "saved.pth", n_channels=n_channels)
+    torch.testing.assert_close(features(loaded, given), features(resolve(name, n_channels=n_channels), given))
 
 
 def test_grey_pictures_become_three_equal_channels() -> None:

@@ -33,7 +33,7 @@ class Filters(nn.Module):
 
 
 def digest_of_named(seed: int) -> str:
-    return content_digest(find_network("small_cnn").construct(pretrained=False, seed=seed).state_dict())
+    return content_digest(find_network("small_cnn").construct(seed).state_dict())
 
 
 def digest_of_own(seed: int) -> str:

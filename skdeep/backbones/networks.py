@@ -34,7 +34,7 @@ class _OwnLibrary(Library):
     def names(self) -> list[str]:
         return ["small_cnn"]
 
-    def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+    def construct(self, name: str, params: Mapping[str, Any], *, whole: bool = False) -> nn.Module:
         network = SmallCNN(**params)
         return network if whole else remove_head(network)
 
@@ -132,10 +132,10 @@ class Network:
         params = {**params, **self.arguments}
         return Network(self.library.prefix + name, json.dumps(params, sort_keys=True))
 
-    def construct(self, *, pretrained: bool, seed: int = 0) -> nn.Module:
+    def construct(self, seed: int = 0) -> nn.Module:
         """The network without its heads, its weights decided by a seed; torch's own generator is left as found."""
         with seeded(seed):
-            return self.library.construct(self.local_name, self.arguments, pretrained=pretrained)
+            return self.library.construct(self.local_name, self.arguments)
 
 
 def find_network(name: str, params: Mapping[str, Any] | None = None) -> Network:
@@ -182,18 +182,16 @@ def _named(name: str) -> Network:
 
 
 @functools.lru_cache(maxsize=64)
-def skeleton(network: Network, *, pretrained: bool = True) -> nn.Module:
+def skeleton(network: Network) -> nn.Module:
     """A network without its heads and without memory for its weights: shapes only. Shared: never change it."""
-    return construct_shapes(lambda: network.construct(pretrained=pretrained))
+    return construct_shapes(network.construct)
 
 
 @functools.lru_cache(maxsize=64)
 def head_layers(network: Network) -> frozenset[str]:
     """Names of the layers of a network's heads, whose weights a file may hold in vain."""
     with seeded(0):
-        whole = construct_shapes(
-            lambda: network.library.construct(network.local_name, network.arguments, pretrained=True, whole=True)
-        )
+        whole = construct_shapes(lambda: network.library.construct(network.local_name, network.arguments, whole=True))
     return discarded(whole, skeleton(network))
 
 

@@ -31,7 +31,7 @@ from skdeep.backbones.channels import (
 from skdeep.backbones.devices import cast_weights
 from skdeep.backbones.dryrun import dry_run, shapes_of
 from skdeep.backbones.folding import fold_batch_norms
-from skdeep.backbones.library import Preprocessing, as_published_input
+from skdeep.backbones.library import Preprocessing
 from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
 from skdeep.backbones.seeding import seeded
 from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_taps
@@ -189,8 +189,8 @@ def resolve_backbone(
     fingerprint : str or None
         The user's word for what their own module does to a picture.
     params : mapping or None
-        Keyword arguments of the network's constructor; for named networks plain values only, and without them an own
-        class has no fingerprint.
+        Keyword arguments of the network's constructor; for named networks plain values only, and an own class that is
+        made from others has no fingerprint.
     resize : {"auto", "squash", "crop", "pad"}
         How pictures are brought to the size. ``"auto"`` is the published weights' own way where ``image_size`` is None,
         else ``"squash"``. ``"pad"`` fills with the colour that the normalisation makes zero.
@@ -295,8 +295,6 @@ def _build_named(backbone: Backbone, device: str) -> nn.Module:
     network = _with_weights(backbone)
     if backbone.n_channels != 3:
         named, size = _network(backbone), backbone.geometry.size
-        # its own rescaling of three channels is part of mean and deviation now
-        as_published_input(network, (0.0,) * 3, (1.0,) * 3)
         adapt_convolution(network, _convolution(named, size), backbone.n_channels, backbone.extra_channels)
     if backbone.pool is not None:
         attach(network, _named_taps(_network(backbone), backbone.layers, backbone.pool, backbone.geometry.size))
@@ -307,7 +305,7 @@ def _with_weights(backbone: Backbone) -> nn.Module:
     """A named network for pictures of three channels, with its weights."""
     source, named = backbone.weights, _network(backbone)
     if source.source == "random" and backbone.state is None:
-        return named.construct(pretrained=False, seed=source.seed)
+        return named.construct(source.seed)
     state = _state_dict(backbone)
     if source.source == "published":
         try:
@@ -317,7 +315,7 @@ def _with_weights(backbone: Backbone) -> nn.Module:
             if converted is None:
                 raise
             return converted
-    network = named.construct(pretrained=source.source != "random")
+    network = named.construct()
     network.load_state_dict(without_heads(state, head_layers(named)))
     return network
 
@@ -328,7 +326,7 @@ def _state_dict(backbone: Backbone) -> StateDict:
     if backbone.state is not None:
         return unpack(backbone.state)
     if source.source == "random":
-        return named.construct(pretrained=False, seed=source.seed).state_dict()
+        return named.construct(source.seed).state_dict()
     path = source.name
     if source.source == "published":
         path = str(named.library.locate(named.local_name, source.name))
@@ -379,12 +377,10 @@ def _with_channels(described: Backbone, network: Network, n_channels: int) -> Ba
     rule = described.extra_channels
     mixing(n_channels, rule)
     _convolution(network, described.geometry.size)
-    shapes = shapes_of(skeleton(network, pretrained=described.weights.source != "random"))
-    mean, std = as_published_input(shapes, described.mean, described.std)
     return replace(
         described,
-        mean=adapt_colours(mean, n_channels, rule),
-        std=adapt_colours(std, n_channels, rule),
+        mean=adapt_colours(described.mean, n_channels, rule),
+        std=adapt_colours(described.std, n_channels, rule),
         n_channels=n_channels,
     )
 
@@ -392,7 +388,7 @@ def _with_channels(described: Backbone, network: Network, n_channels: int) -> Ba
 @functools.lru_cache(maxsize=64)
 def _convolution(network: Network, size: tuple[int, int]) -> str:
     """Name of the convolution that meets the picture."""
-    shapes = skeleton(network, pretrained=False)  # which hands the picture on as it is
+    shapes = skeleton(network)
     return picture_convolution(network.name, shapes, dry_run(shapes, 3, size)[0])
 
 

@@ -36,7 +36,7 @@ class TimmLibrary(Library):
         architecture, _, tag = name.partition(".")
         return bool(_timm().is_model(architecture)) and (not tag or tag in self.published(architecture))
 
-    def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+    def construct(self, name: str, params: Mapping[str, Any], *, whole: bool = False) -> nn.Module:
         """As in :class:`Library`."""
         classes = {} if whole else {"num_classes": 0}
         return _timm().create_model(name, pretrained=False, **classes, **params)
