@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
@@ -104,7 +105,8 @@ class ImageEstimator(BaseEstimator):
         return as_images(X, on_error=self.on_error, like=self.format_)
 
     def _settle(self, images: Images, seed: int) -> None:
-        """Settle the network and the form of X."""
+        """Settle the network, its precision and the form of X."""
+        self.precision_ = resolve_precision(self.precision, resolve_device(self.device))
         self.backbone_ = resolve_backbone(
             self.backbone,
             weights=self.weights,
@@ -122,14 +124,13 @@ class ImageEstimator(BaseEstimator):
 
     def _features(self, images: Images) -> NDArray[np.float32]:
         """The network's activations, and to their right the numbers beside the images."""
-        device = resolve_device(self.device)
         features = extract_features(
             images,
             self.backbone_,
             store=open_store(self.cache),
             batch_size=self.batch_size,
-            device=device,
-            precision=resolve_precision(self.precision, device),
+            device=resolve_device(self.device),
+            precision=self.precision_,
             on_error=self.on_error,
         )
         return np.hstack([features, images.side_features]) if images.format.n_side_features else features
@@ -243,22 +244,22 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         """Make the module and train it on rows."""
         values = targets.values.reshape(-1, 1) if targets.kind == "binary" else targets.values
         device = resolve_device(self.device)
-        with seeded(seed, device):
-            module = self._module(targets.n_outputs)
-        self.net_ = fit_net(
-            module,
-            rows,
-            values,
-            criterion=criterion,
-            sample_weight=weights,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            device=device,
-            seed=seed,
-            verbose=int(self.verbose),
-        )
+        # within a caller's inference mode nothing could learn
+        with torch.inference_mode(False), torch.enable_grad(), seeded(seed, device):
+            self.net_ = fit_net(
+                self._module(targets.n_outputs),
+                rows,
+                values,
+                criterion=criterion,
+                sample_weight=weights,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                max_epochs=self.max_epochs,
+                batch_size=self.batch_size,
+                device=device,
+                seed=seed,
+                verbose=int(self.verbose),
+            )
         self.threshold_ = None
         if isinstance(criterion, CRITERIA["bp_mll"]):
             self.threshold_ = RankingThreshold(np.tanh(net_outputs(self.net_, rows)), targets.values, weights)

@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
-from skdeep.backbones import Backbone, autocast, build_backbone, feature_size, resolve_device, resolve_precision
+from skdeep.backbones import Backbone, autocast, build_backbone, feature_size, resolve_device
 from skdeep.features import open_store
 from skdeep.images import Images
 from skdeep.training import ImageRows, Rows, TableRows
@@ -77,7 +77,10 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         The trained net. After ``train="all"`` its ``module_.backbone`` is the network without head, whose
         ``state_dict()`` may be saved and given back as ``weights=``.
     backbone_ : Backbone
-        The network, its weights and its preprocessing, as settled in ``fit``.
+        The network, its weights and its preprocessing, as settled in ``fit``. After ``train="all"`` it knows of no
+        weights: the trained ones are in ``net_``.
+    precision_ : str
+        What the backbone multiplies in, as settled in ``fit``.
     format_ : ImageFormat
         How X is read, as settled in ``fit``.
     threshold_ : object or None
@@ -191,7 +194,10 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         seed = draw_seed(self.random_state)
         self._settle(images, seed)
         self._trains_head_only = self.train == "head"
-        return self._fit_rows(self._image_rows(images), targets, criterion, weights, seed)
+        self._fit_rows(self._image_rows(images), targets, criterion, weights, seed)
+        if not self._trains_head_only:
+            self.backbone_ = self.backbone_.without_weights()
+        return self
 
     def _rows(self, X: Any) -> Rows:
         return self._image_rows(self._images_as_settled(X))
@@ -212,10 +218,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         head = _Head(n_inputs, n_outputs, self.dropout)
         if self._trains_head_only:
             return head
-        # weights travel once, as what is trained
-        description = self.backbone_.without_weights()
         network = copy.deepcopy(build_backbone(self.backbone_, device))
-        return _ImageNetwork(description, network, head, resolve_precision(self.precision, device))
+        return _ImageNetwork(self.backbone_.without_weights(), network, head, self.precision_)
 
 
 class _Head(nn.Module):

@@ -84,6 +84,8 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
     ----------
     backbone_ : Backbone
         The network, its weights and its preprocessing, as settled in ``fit``.
+    precision_ : str
+        What the network multiplies in, as settled in ``fit``.
     format_ : ImageFormat
         How X is read, as settled in ``fit``.
 

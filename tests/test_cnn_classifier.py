@@ -23,7 +23,8 @@ from skmultilearn import problem_transform
 from torch import nn
 
 from skdeep import CNNClassifier, CNNFeatureExtractor, features
-from skdeep.backbones import build_backbone
+from skdeep._base import draw_seed
+from skdeep.backbones import build_backbone, resolve_backbone
 from skdeep.exceptions import ImageError
 from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset
 
@@ -94,7 +95,8 @@ def test_the_whole_network_learns_to_tell_bright_from_dark() -> None:
     proba = cross_val_predict(clf, X, y, cv=2, method="predict_proba")
     assert ((proba[:, 1] > 0.5) == y).mean() > 0.95
     trained = clf.fit(X, y).net_.module_.backbone.state_dict()
-    untrained = build_backbone(clf.backbone_, "cpu").state_dict()
+    resolved = resolve_backbone("small_cnn", weights=None, image_size=32, seed=draw_seed(0))
+    untrained = build_backbone(resolved, "cpu").state_dict()
     assert trained.keys() == untrained.keys()
     assert all((trained[name] != untrained[name]).any() for name in trained)
 
@@ -111,8 +113,33 @@ def test_training_leaves_the_shared_network_as_it_was() -> None:
     extractor = CNNFeatureExtractor("small_cnn", weights=None, image_size=32, cache=False, random_state=3)
     before = extractor.fit_transform(X)
     clf = quick(train="all", cache=False, random_state=3, lr=0.1).fit(X, Y)
-    assert clf.backbone_.weights.source == "random"
+    assert clf.net_.module_.backbone is not build_backbone(extractor.backbone_, "cpu")
     np.testing.assert_array_equal(extractor.transform(X), before)
+
+
+def test_a_pickle_holds_the_trained_weights_once() -> None:
+    X, Y = make_scenes(16)
+    clf = quick(train="all", cache=False).fit(X, Y)
+    n_bytes = sum(values.nbytes for values in clf.net_.module_.state_dict().values())
+    assert n_bytes < len(pickle.dumps(clf)) < 1.2 * n_bytes
+
+
+def test_it_learns_within_a_callers_inference_mode() -> None:
+    X, Y = make_scenes(16)
+    expected = quick(train="all").fit(X, Y).predict_proba(X)
+    with torch.inference_mode():
+        found = quick(train="all").fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_precision_is_settled_in_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = make_scenes(16)
+    fitted = [quick(train=train, cache=False).fit(X, Y) for train in ("head", "all")]
+    before = [clf.predict_proba(X) for clf in fitted]
+    assert fitted[0].precision_ == fitted[1].precision_ == fitted[1].net_.module_.precision
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    for clf, expected in zip(fitted, before, strict=True):
+        np.testing.assert_array_equal(clf.predict_proba(X), expected)
 
 
 def test_trained_weights_may_be_given_back(tmp_path: Any) -> None:

@@ -112,6 +112,14 @@ def test_side_features_stand_right_of_flat_rows(pictures: Array) -> None:
         extractor.transform(rows[:, :-1])
 
 
+@pytest.mark.parametrize("resize", ["squash", "crop", "pad"])
+def test_grey_arrays_are_coloured_ones_of_equal_channels_in_every_policy(resize: str, pictures: Array) -> None:
+    grey = pictures[..., 0]
+    options = {"backbone": "squeezenet1_1", "image_size": (32, 48), "resize": resize, "precision": "float32"}
+    expected = quick(**options).fit_transform(np.repeat(grey[..., None], 3, axis=-1))
+    np.testing.assert_allclose(quick(**options).fit_transform(grey), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_it_stands_in_pipelines_and_column_transformers(paths: list[str]) -> None:
     frame = pd.DataFrame({"image": paths, "height": np.arange(6.0)})
     Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])

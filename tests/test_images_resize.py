@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision import models
 
 from skdeep.backbones import resolve_backbone
+from skdeep.exceptions import ImageError
 from skdeep.images import Geometry
 
 sides = st.integers(1, 40)
@@ -56,6 +57,8 @@ def test_geometry_gives_the_size_and_keeps_a_constant_picture_constant(
     colour = torch.arange(7, 7 + n_channels, dtype=torch.uint8)[:, None, None]
     pixels = colour.expand(n_channels, *of)
     result = geometry(pixels / 255) if fractions else geometry(pixels)
+    if policy == "pad" and n_channels == 1 and len(set(fill)) > 1:
+        n_channels = len(fill)  # grey cannot show a coloured border
     assert result.shape == (n_channels, *size)
     assert result.dtype == (torch.float32 if fractions else torch.uint8)
     whole = (result * 255).round() if fractions else result
@@ -67,6 +70,16 @@ def test_geometry_gives_the_size_and_keeps_a_constant_picture_constant(
     expected = torch.tensor([fill[i % len(fill)] for i in range(n_channels)])[:, None, None].repeat(1, *size)
     expected[:, top : top + height, left : left + width] = colour
     assert (whole == expected).all()
+
+
+def test_geometry_refuses_to_cut_the_centre_out_of_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = torch.zeros(3, 2, 6000, dtype=torch.uint8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10**6)
+    with pytest.raises(ImageError, match="6000 x 2 pixels are too thin to cut the centre out: they would first become"):
+        Geometry((224, 224), "crop", 256)(thread)
+    assert Geometry((224, 224), "pad")(thread).shape == (3, 224, 224)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert Geometry((8, 8), "crop")(thread).shape == (3, 8, 8)
 
 
 @given(sizes, sizes)

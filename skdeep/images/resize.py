@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
+from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
+
+from skdeep.exceptions import ImageError
 
 Policy = Literal["squash", "crop", "pad"]
 
@@ -32,7 +35,7 @@ class Geometry:
     interpolation : {"bilinear", "bicubic"}
     fill : tuple of int
         Of ``"pad"``: the colour of the rest, from 0 to 255. Channel i takes ``fill[i % len(fill)]``, so that one number
-        is enough for any number of channels, and of three numbers a grey picture takes the first.
+        is enough for any number of channels. A grey picture gets the channels that a coloured border needs.
 
     Raises
     ------
@@ -75,7 +78,14 @@ class Geometry:
             Of the same dtype. ``"bicubic"`` may take fractions a little beyond 0 and 1. Pixels that have the size
             already are not copied.
         """
-        pixels = self._resize(pixels, self.whole_size(*pixels.shape[-2:]))
+        size = self.whole_size(*pixels.shape[-2:])
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and size[0] * size[1] > limit:
+            raise ImageError(
+                f"{pixels.shape[-1]} x {pixels.shape[-2]} pixels are too thin to cut the centre out: they would first "
+                f"become {size[1]} x {size[0]}, more than PIL.Image.MAX_IMAGE_PIXELS = {limit}; squash or pad it"
+            )
+        pixels = self._resize(pixels, size)
         if self.policy == "crop":
             return F.center_crop(pixels, list(self.size))
         return self._pad(pixels) if self.policy == "pad" else pixels
@@ -108,6 +118,8 @@ class Geometry:
         return F.resize(pixels, list(size), interpolation=mode, antialias=True)
 
     def _pad(self, pixels: torch.Tensor) -> torch.Tensor:
+        if pixels.shape[-3] == 1 and len(set(self.fill)) > 1:
+            pixels = pixels.expand(*pixels.shape[:-3], len(self.fill), -1, -1)
         if pixels.shape[-2:] == self.size:
             return pixels
         *outer, n_channels, height, width = pixels.shape

@@ -151,6 +151,9 @@ def fit_net(
     with seeded(seed, device):
         net.fit(dataset, None)
         settle_batch_norm(net, dataset, seed)
+    # nothing learns any more: pickles need neither the module a second time nor what the optimizer remembers
+    net.module = type(module)
+    net.optimizer_.state.clear()
     return net
 
 
