@@ -28,8 +28,8 @@ from skdeep.backbones.channels import (
     mixing,
     picture_convolution,
 )
-from skdeep.backbones.devices import cast_weights
-from skdeep.backbones.dryrun import dry_run, shapes_of
+from skdeep.backbones.devices import autocast, cast_weights
+from skdeep.backbones.dryrun import dry_run, first_tensor, shapes_of
 from skdeep.backbones.folding import fold_batch_norms
 from skdeep.backbones.library import Preprocessing
 from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
@@ -84,6 +84,8 @@ class Backbone:
         Channels of the pictures that the network takes.
     extra_channels : {"repeat", "sum", "zero"}
         How the filters for red, green and blue serve other channels.
+    contiguous : bool
+        Whether batches must lie in memory as their shape says, which the user's own modules may count on.
     module : nn.Module or None
         The user's own module.
     state : bytes or None
@@ -101,6 +103,7 @@ class Backbone:
     pool: str | None = None
     n_channels: int = 3
     extra_channels: str = "repeat"
+    contiguous: bool = False
     module: nn.Module | None = field(default=None, compare=False, repr=False)
     state: bytes | None = field(default=None, compare=False, repr=False)
 
@@ -138,7 +141,8 @@ class Backbone:
         pixels = fit_channels(pixels if white == 1 else pixels.float(), self.n_channels)
         mean, std = torch.tensor([self.mean, self.std], device=pixels.device, dtype=torch.float32)[..., None, None]
         # in one pass: these are many numbers
-        return torch.addcmul(-mean / std, pixels, 1 / (white * std))
+        pixels = torch.addcmul(-mean / std, pixels, 1 / (white * std))
+        return pixels.contiguous() if self.contiguous else pixels
 
     def without_weights(self) -> Self:
         """A description that only normalises, for a network that is kept elsewhere."""
@@ -269,13 +273,53 @@ def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None
     return _build_frozen(backbone, device, frozen) if frozen else _build_trainable(backbone, device)
 
 
-def feature_size(backbone: Backbone, device: str) -> int:
-    """Size of a feature row; the user's own module is asked with an empty picture."""
+def pass_pictures(network: nn.Module, backbone: Backbone, pixels: torch.Tensor, precision: str) -> torch.Tensor:
+    """Pass a batch of pixels through a network as its description and a resolved precision say.
+
+    Parameters
+    ----------
+    network : nn.Module
+        As :func:`build_backbone` makes it, or trained since; on the device of the pixels.
+    backbone : Backbone
+    pixels : Tensor of shape (n, channels, height, width)
+        As :meth:`Backbone.normalise` takes them.
+    precision : {"float32", "bf16", "float16"}
+
+    Returns
+    -------
+    rows : Tensor of float32 of shape (n, n_features)
+        From the network's output, or the first of several in a tuple or list.
+
+    Raises
+    ------
+    ValueError
+        If the output has no row for each picture.
+    """
+    with autocast(precision, pixels.device.type):
+        output = network(backbone.normalise(pixels))
+    rows = first_tensor(output)
+    if rows is None or rows.ndim < 2 or len(rows) != len(pixels):
+        got = f"a {type(output).__name__}" if rows is None else f"a tensor of shape {tuple(rows.shape)}"
+        raise ValueError(
+            f"{type(network).__name__} must put out one row for each picture: a tensor, or a tuple or list that holds "
+            f"one first, got {got} for {len(pixels)} pictures."
+        )
+    return rows.flatten(1).float()
+
+
+def feature_size(backbone: Backbone, device: str, precision: str = "float32") -> int:
+    """Size of a feature row; the user's own module is asked with an empty picture, as pictures will pass it.
+
+    Raises
+    ------
+    ValueError
+        If the user's own module puts out no rows.
+    """
     if backbone.n_features is not None:
         return backbone.n_features
+    picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device, dtype=torch.float32)
     with torch.inference_mode():
-        picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device, dtype=torch.float32)
-        return int(build_backbone(backbone, device)(picture).flatten(1).shape[1])
+        return pass_pictures(build_backbone(backbone, device), backbone, picture, precision).shape[1]
 
 
 @functools.lru_cache(maxsize=2)
@@ -478,7 +522,8 @@ def _resolve_own(
     digest = _own_digest(network, params, fingerprint) if fingerprint else ""
     takes = _own_channels(network, n_channels, geometry.size)
     mean, std = (0.0,) * takes, (1.0,) * takes
-    return Backbone(name, Weights("own", name, digest), None, geometry, mean, std, n_channels=takes, module=network)
+    weights = Weights("own", name, digest)
+    return Backbone(name, weights, None, geometry, mean, std, n_channels=takes, contiguous=True, module=network)
 
 
 def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] | None, seed: int) -> nn.Module:
