@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import http.server
 import pickle
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -388,6 +390,28 @@ def test_wrong_own_modules_are_refused() -> None:
         resolve(Filters(), params={"n_filters": 3})
     with pytest.raises(ValueError, match=r"a name, an nn.Module or a class of such, got <class 'int'>"):
         resolve(int)
+
+
+def test_a_weights_file_is_checked_once_and_its_values_are_not_kept(
+    weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[weakref.ref[torch.Tensor]] = []
+    load = torch.load
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        state = load(*arguments, **options)
+        read.extend(weakref.ref(tensor) for tensor in state.values())
+        return state
+
+    monkeypatch.setattr(torch, "load", noting)
+    backbone = resolve(weights=weights_file)
+    n_tensors = len(read)
+    assert n_tensors > 0
+    assert resolve(weights=weights_file, image_size=48).weights == backbone.weights
+    assert len(read) == n_tensors
+    activations(backbone)
+    gc.collect()
+    assert not [tensor for tensor in (reference() for reference in read) if tensor is not None]
 
 
 def test_a_digest_with_a_file_is_checked(weights_file: Path) -> None:

@@ -13,6 +13,7 @@ from torchvision.transforms.functional import normalize
 
 from skdeep.backbones import Backbone, build_backbone, resolve_backbone
 from skdeep.backbones.channels import mixing
+from skdeep.exceptions import WeightsError
 
 PLAIN = ["squeezenet1_1", "resnet18", "small_cnn", "swin_t"]
 
@@ -106,6 +107,20 @@ def test_random_weights_saved_and_given_back_give_equal_features(name: str, n_ch
     loaded = features(resolve(name, image_size=96, n_channels=n_channels, weights=tmp_path / "saved.pth"), given)
     expected = features(resolve(name, image_size=96, n_channels=n_channels), given)
     torch.testing.assert_close(loaded, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("n_channels", [4, 6])
+def test_weights_of_a_network_that_was_adapted_are_given_back(name: str, n_channels: int, tmp_path: Any) -> None:
+    adapted = resolve(name, n_channels=n_channels)
+    torch.save(build_backbone(adapted, "cpu").state_dict(), tmp_path / "saved.pth")
+    loaded = resolve(name, weights=tmp_path / "saved.pth", n_channels=n_channels)
+    given = pictures(n_channels)
+    assert torch.equal(features(loaded, given), features(adapted, given))
+    assert (loaded.mean, loaded.std) == (adapted.mean, adapted.std)
+    for other in (3, 5):
+        with pytest.raises(WeightsError, match=rf"1 have another shape \(.*{n_channels}, .* instead of \(\d+, 3, "):
+            resolve(name, weights=tmp_path / "saved.pth", n_channels=other)
 
 
 def test_grey_pictures_become_three_equal_channels() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -127,6 +128,27 @@ def test_published_weights_do_not_travel_but_must_be_the_same(
     local.unlink()
     with pytest.raises(WeightsUnavailableError, match=r"could not be downloaded from http://127.0.0.1:9/"):
         pickle.loads(content).transform(pictures)
+
+
+@pytest.mark.parametrize("change", ["gone", "other"])
+def test_a_network_in_memory_travels_whatever_becomes_of_its_file(
+    change: str, weights_file: Path, forget_networks: Callable[[], None]
+) -> None:
+    backbone = resolve_backbone("squeezenet1_1", weights=weights_file, image_size=32, seed=0, n_channels=4)
+    network = build_backbone(backbone, "cpu")
+    expected = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    weights_file.unlink()
+    if change == "other":
+        weights_file.write_bytes(b"other")
+    content = pickle.dumps(backbone)
+    del network
+    forget_networks()
+    gc.collect()
+    with pytest.raises((WeightsError, WeightsUnavailableError), match=r"squeezenet.pth"):
+        pickle.dumps(backbone)
+    loaded = build_backbone(pickle.loads(content), "cpu").state_dict()
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.items())
 
 
 def test_copies_and_clones_are_light(monkeypatch: pytest.MonkeyPatch, pictures: NDArray[np.uint8]) -> None:

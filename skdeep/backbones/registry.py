@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
@@ -43,6 +44,7 @@ from skdeep.backbones.weights import (
     file_digest,
     pack,
     random_weights,
+    read_shapes,
     read_state_dict,
     split_digest,
     unpack,
@@ -151,7 +153,8 @@ class Backbone:
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if self.weights.source in {"random", "file"} and self.state is None:
-            state["state"] = pack(_state_dict(self))
+            network = _BUILT.get(self)
+            state["state"] = pack(_state_dict(self) if network is None else network.state_dict())
         return state
 
     def __copy__(self) -> Self:
@@ -159,6 +162,10 @@ class Backbone:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+
+# networks in memory that hold their weights as they came: their files may be gone by now
+_BUILT: weakref.WeakValueDictionary[Backbone, nn.Module] = weakref.WeakValueDictionary()
 
 
 def resolve_backbone(
@@ -324,33 +331,38 @@ def feature_size(backbone: Backbone, device: str, precision: str = "float32") ->
 
 @functools.lru_cache(maxsize=2)
 def _build_trainable(backbone: Backbone, device: str) -> nn.Module:
-    return _build_named(backbone, device)
+    _BUILT[backbone] = network = _build_named(backbone, device)
+    return network
 
 
 @functools.lru_cache(maxsize=2)
 def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
     shape, generator = (2, backbone.n_channels, *backbone.geometry.size), torch.Generator().manual_seed(0)
     noise = torch.rand(shape, generator=generator, dtype=torch.float32)
-    network = fold_batch_norms(_build_named(backbone, device), backbone.normalise(noise.to(device)))
-    return cast_weights(network, precision).to(memory_format=torch.channels_last)
+    network = _build_named(backbone, device)
+    folded = fold_batch_norms(network, backbone.normalise(noise.to(device)))
+    if folded is network and precision == "float32":
+        _BUILT[backbone] = network
+    return cast_weights(folded, precision).to(memory_format=torch.channels_last)
 
 
 def _build_named(backbone: Backbone, device: str) -> nn.Module:
     network = _with_weights(backbone)
-    if backbone.n_channels != 3:
-        named, size = _network(backbone), backbone.geometry.size
-        adapt_convolution(network, _convolution(named, size), backbone.n_channels, backbone.extra_channels)
     if backbone.pool is not None:
         attach(network, _named_taps(_network(backbone), backbone.layers, backbone.pool, backbone.geometry.size))
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def _with_weights(backbone: Backbone) -> nn.Module:
-    """A named network for pictures of three channels, with its weights."""
+    """A named network for pictures of as many channels as it was described for, with its weights."""
     source, named = backbone.weights, _network(backbone)
     if source.source == "random" and backbone.state is None:
-        return named.construct(source.seed)
+        return _adapted(named.construct(source.seed), backbone)
     state = _state_dict(backbone)
+    if _is_adapted(state, named, backbone.n_channels, backbone.geometry.size):
+        network = _adapted(named.construct(), backbone)
+        network.load_state_dict(without_heads(state, head_layers(named)))
+        return network
     if source.source == "published":
         try:
             check_fit(backbone.name, skeleton(named).state_dict(), state, head_layers(named), source.name)
@@ -358,10 +370,26 @@ def _with_weights(backbone: Backbone) -> nn.Module:
             converted = named.library.load_published(named.local_name, named.arguments, source.name, state)
             if converted is None:
                 raise
-            return converted
+            return _adapted(converted, backbone)
     network = named.construct()
     network.load_state_dict(without_heads(state, head_layers(named)))
+    return _adapted(network, backbone)
+
+
+def _adapted(network: nn.Module, backbone: Backbone) -> nn.Module:
+    """A network of three channels, its first convolution made to take those of a description; in place."""
+    if backbone.n_channels != 3:
+        layer = _convolution(_network(backbone), backbone.geometry.size)
+        adapt_convolution(network, layer, backbone.n_channels, backbone.extra_channels)
     return network
+
+
+def _is_adapted(state: StateDict, network: Network, n_channels: int, size: tuple[int, int]) -> bool:
+    """Whether weights are of a network whose first convolution takes such pictures already, as a trained one does."""
+    if n_channels in {1, 3}:
+        return False
+    filters = state.get(f"{_convolution(network, size)}.weight")
+    return filters is not None and filters.shape[1:2] == (n_channels,)
 
 
 def _state_dict(backbone: Backbone) -> StateDict:
@@ -399,9 +427,9 @@ def _resolve_named(
     network = find_network(name, params)
     published = None if weights is None else network.library.published_name(network.local_name, weights)
     network = network.with_weights(published)
-    source = _resolve_weights(network, weights, published, seed)
     expected = network.preprocessing(published)
     geometry = _geometry(expected, image_size, resize)
+    source = _resolve_weights(network, weights, published, seed, n_channels, geometry.size)
     described = Backbone(
         network.name,
         source,
@@ -442,7 +470,12 @@ def _named_taps(network: Network, layers: tuple[str, ...], pool: str | None, siz
 
 
 def _resolve_weights(
-    network: Network, weights: str | os.PathLike[str] | Enum | None, published: str | None, seed: int
+    network: Network,
+    weights: str | os.PathLike[str] | Enum | None,
+    published: str | None,
+    seed: int,
+    n_channels: int,
+    size: tuple[int, int],
 ) -> Weights:
     library, name = network.library, network.local_name
     if weights is None:
@@ -460,7 +493,12 @@ def _resolve_weights(
             f"{network.name!r} has no published weights {weights!r}, and no such file exists; published are "
             f"{sorted(network.published)}. Pass one of them, a file, or None for random weights."
         )
-    check_fit(network.name, skeleton(network).state_dict(), read_state_dict(path), head_layers(network), path)
+    wanted, given = skeleton(network).state_dict(), read_shapes(path)
+    if _is_adapted(given, network, n_channels, size):
+        filters = f"{_convolution(network, size)}.weight"
+        n_filters, _, *kernel = wanted[filters].shape
+        wanted[filters] = wanted[filters].new_empty(n_filters, n_channels, *kernel)
+    check_fit(network.name, wanted, given, head_layers(network), path)
     return source
 
 
@@ -522,8 +560,8 @@ def _resolve_own(
     digest = _own_digest(network, params, fingerprint) if fingerprint else ""
     takes = _own_channels(network, n_channels, geometry.size)
     mean, std = (0.0,) * takes, (1.0,) * takes
-    weights = Weights("own", name, digest)
-    return Backbone(name, weights, None, geometry, mean, std, n_channels=takes, contiguous=True, module=network)
+    source = Weights("own", name, digest)
+    return Backbone(name, source, None, geometry, mean, std, n_channels=takes, contiguous=True, module=network)
 
 
 def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] | None, seed: int) -> nn.Module:
