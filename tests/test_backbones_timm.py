@@ -26,7 +26,9 @@ from skdeep.backbones import (
     list_backbones,
     resolve_backbone,
 )
+from skdeep.backbones.networks import find_network
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
+from skdeep.images import Geometry
 
 timm = pytest.importorskip("timm")
 hub = pytest.importorskip("huggingface_hub")
@@ -82,6 +84,13 @@ def test_features_are_timms_own_before_its_classifier(name: str) -> None:
     assert sorted(member for group in groups for member in group) == sorted(
         parameter for parameter, _ in network.named_parameters()
     )
+
+
+@pytest.mark.parametrize("name", ["volo_d4_448", "volo_d1_384", "resnet18", "tf_efficientnet_l2"])
+def test_the_cut_of_the_centre_lies_within_the_picture(name: str) -> None:
+    expected = find_network(f"timm/{name}").preprocessing(None)
+    # timm pads where its configurations ask for a cut beyond the border; here the whole picture is taken
+    assert Geometry(expected.size, expected.policy, expected.resize).resize is not None
 
 
 @pytest.mark.parametrize("name", ["resnet50.a1_in1k", "vit_tiny_patch16_224", "resnet18.fb_ssl_yfcc100m_ft_in1k"])

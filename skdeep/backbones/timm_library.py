@@ -70,10 +70,12 @@ class TimmLibrary(Library):
         )
         _, height, width = data["input_size"]
         policy = _POLICIES.get(data["crop_mode"], "crop")
+        # some cut out more than there is, which timm pads
+        side = max(math.floor(min(height, width) / data["crop_pct"]), height, width)
         return Preprocessing(
             size=(height, width),
             policy=policy,
-            resize=math.floor(min(height, width) / data["crop_pct"]) if policy == "crop" else None,
+            resize=side if policy == "crop" else None,
             interpolation="bicubic" if data["interpolation"] == "bicubic" else "bilinear",
             mean=tuple(data["mean"]),
             std=tuple(data["std"]),
