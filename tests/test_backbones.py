@@ -255,6 +255,26 @@ def test_image_size_squashes_and_none_takes_the_published_transforms() -> None:
     assert resolve("small_cnn", image_size=None).geometry == Geometry((64, 64))
 
 
+@pytest.mark.parametrize(
+    "image_size", [("a", "b"), (48.5, 32), 48.5, (32,), (32, 32, 3), (0, 32), -1, True, (True, 32), "32", "ab", ()]
+)
+def test_an_image_size_that_is_no_side_or_height_and_width_is_refused(image_size: Any) -> None:
+    with pytest.raises(ValueError, match=r"'image_size' parameter must be a side or \(height, width\) in pixels, got"):
+        resolve(image_size=image_size)
+
+
+def test_an_image_size_may_be_of_any_kind_of_whole_numbers() -> None:
+    for image_size in ([48, 64], np.array([48, 64]), (np.uint8(48), np.int64(64))):
+        assert resolve("resnet34", image_size=image_size).geometry == Geometry((48, 64))
+    assert resolve("resnet34", image_size=np.int64(48)).geometry == Geometry((48, 48))
+
+
+@pytest.mark.parametrize("layer", [[1], ["features.3", None], 1, [["features.3"]]])
+def test_a_layer_that_is_no_name_is_refused(layer: Any) -> None:
+    with pytest.raises(ValueError, match="'layer' parameter must be the name of a layer or a list of names, got"):
+        resolve(layer=layer)
+
+
 def test_resize_says_how_pictures_come_to_their_size() -> None:
     assert resolve("resnet34", resize="crop").geometry == Geometry((32, 32), "crop")
     assert resolve("resnet34", image_size=None, resize="squash").geometry == Geometry((224, 224))

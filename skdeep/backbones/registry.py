@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from numbers import Integral
@@ -230,12 +230,10 @@ def resolve_backbone(
     ImportError
         If a network of timm is asked for and timm is not installed.
     """
-    layers = (layer,) if isinstance(layer, str) else tuple(layer or ())
+    layers = _layer_names(layer)
     _check_option("resize", resize, RESIZE)
     _check_option("pool", pool, (*POOLS, None))
     _check_option("extra_channels", extra_channels, EXTRA_CHANNELS)
-    if repeated := sorted({name for name in layers if layers.count(name) > 1}):
-        raise ValueError(f"The 'layer' parameter must name each layer once; {listed(map(repr, repeated))} came twice.")
     options: dict[str, Any] = {"weights": weights, "seed": seed, "params": params, "image_size": image_size}
     options |= {"resize": resize, "n_channels": n_channels}
     if not isinstance(backbone, str):
@@ -518,8 +516,8 @@ def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None,
     if image_size is None:
         size = expected.size
     else:
-        sides = (image_size,) * 2 if isinstance(image_size, int | Integral) else tuple(image_size)
-        if len(sides) != 2 or min(sides) < 1:
+        sides = tuple(image_size) if isinstance(image_size, Iterable) else (image_size,) * 2
+        if len(sides) != 2 or not all(_is_length(side) for side in sides):
             raise ValueError(
                 f"The 'image_size' parameter must be a side or (height, width) in pixels, got {image_size!r}."
             )
@@ -533,6 +531,10 @@ def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None,
         # what is padded becomes zero
         fill=tuple(round(255 * colour) for colour in expected.mean) if policy == "pad" else (0, 0, 0),
     )
+
+
+def _is_length(side: Any) -> bool:
+    return isinstance(side, Integral) and not isinstance(side, bool) and int(side) >= 1
 
 
 def _resolve_own(
@@ -636,6 +638,17 @@ def _with_own_taps(described: Backbone, layers: tuple[str, ...], pool: str | Non
             ) from error
     attach(network, taps)
     return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
+
+
+def _layer_names(layer: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The layers that are asked for, each once."""
+    layers = (layer,) if isinstance(layer, str) else layer or ()
+    if not isinstance(layers, Iterable) or not all(isinstance(name, str) for name in layers):
+        raise ValueError(f"The 'layer' parameter must be the name of a layer or a list of names, got {layer!r}.")
+    layers = tuple(layers)
+    if repeated := sorted({name for name in layers if layers.count(name) > 1}):
+        raise ValueError(f"The 'layer' parameter must name each layer once; {listed(map(repr, repeated))} came twice.")
+    return layers
 
 
 def _check_option(name: str, value: str | None, options: tuple[str | None, ...]) -> None:
