@@ -221,12 +221,12 @@ def smallest_side(network: Network) -> int:
     limit = max(network.preprocessing(None).size)
     shapes = skeleton(network)
     fails, works = 0, 1
-    while works < limit and takes(shapes, 3, (works, works)):
+    while works < limit and not takes(shapes, 3, (works, works)):
         fails, works = works, min(2 * works, limit)
     while works - fails > 1:
         side = (fails + works) // 2
         if takes(shapes, 3, (side, side)):
-            fails = side
-        else:
             works = side
+        else:
+            fails = side
     return works

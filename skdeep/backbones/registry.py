@@ -640,10 +640,10 @@ def _with_own_taps(described: Backbone, layers: tuple[str, ...], pool: str | Non
     return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
 
 
-def _layer_names(layer: str | Iterable[str] | None) -> tuple[str, ...]:
+def _layer_names(layer: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
     """The layers that are asked for, each once."""
-    layers = (layer,) if isinstance(layer, str) else layer or ()
-    if not isinstance(layers, Iterable) or not all(isinstance(name, str) for name in layers):
+    layers = (layer,) if isinstance(layer, str) else () if layer is None else layer
+    if not isinstance(layers, list | tuple) or not all(isinstance(name, str) for name in layers):
         raise ValueError(f"The 'layer' parameter must be the name of a layer or a list of names, got {layer!r}.")
     layers = tuple(layers)
     if repeated := sorted({name for name in layers if layers.count(name) > 1}):
