@@ -63,7 +63,8 @@ class Backbone:
     """A network without head, described; ``build_backbone`` makes it.
 
     It is light in memory. Its pickle holds the weights, unless a public name recovers them: published ones are had
-    again where it is loaded, and must have the same digest.
+    again where it is loaded, and must have the same digest. Those of a file are read again when it is pickled, unless
+    they are in memory, unfolded, as a network that was built from them.
 
     Attributes
     ----------
@@ -188,7 +189,8 @@ def resolve_backbone(
     ----------
     backbone : str, nn.Module or its class
         A name of ``list_backbones()``, or a module that turns pictures from 0 to 1, of shape
-        (n, channels, height, width), into rows; a class is made from ``params``, its weights decided by ``seed``.
+        (n, channels, height, width) and contiguous, into rows, or a tuple or list that holds them first; a class is
+        made from ``params``, its weights decided by ``seed``.
     weights : str, path, enum member or None
         torchvision's name or enum member of published weights, timm's tag (``"DEFAULT"`` is the best), a file, or None
         for random ones. ``"FILE#sha256=HEX"`` is a file whose SHA-256 must be, or begin with, these 8 to 64 digits. The
