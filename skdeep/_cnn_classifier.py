@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
-from skdeep.backbones import Backbone, autocast, build_backbone, feature_size, resolve_device
+from skdeep.backbones import Backbone, build_backbone, feature_size, pass_pictures, resolve_device
 from skdeep.features import open_store
 from skdeep.images import Images, check_images
 from skdeep.training import ImageRows, Rows, TableRows
@@ -212,7 +212,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
 
     def _module(self, n_outputs: int) -> nn.Module:
         device = resolve_device(self.device)
-        n_inputs = feature_size(self.backbone_, device) + self.format_.n_side_features
+        n_inputs = feature_size(self.backbone_, device, self.precision_) + self.format_.n_side_features
         head = _Head(n_inputs, n_outputs, self.dropout)
         if self._trains_head_only:
             return head
@@ -240,8 +240,5 @@ class _ImageNetwork(nn.Module):
         self.head = head
 
     def forward(self, images: torch.Tensor, side_features: torch.Tensor) -> torch.Tensor:
-        with autocast(self.precision, images.device.type):
-            output = self.backbone(self.description.normalise(images))
-        # in training, the Inception networks also return what their auxiliary heads say
-        activations = output if isinstance(output, torch.Tensor) else output[0]
-        return self.head(torch.cat([activations.flatten(1).float(), side_features], dim=1))
+        activations = pass_pictures(self.backbone, self.description, images, self.precision)
+        return self.head(torch.cat([activations, side_features], dim=1))

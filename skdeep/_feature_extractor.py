@@ -184,7 +184,7 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         self._validate_params()
         images = self._images(X)
         self._settle(images, draw_seed(self.random_state))
-        n_activations = feature_size(self.backbone_, resolve_device(self.device))
+        n_activations = feature_size(self.backbone_, resolve_device(self.device), self.precision_)
         self._n_features_out = n_activations + images.format.n_side_features
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,18 @@ def paths(tmp_path: Path, pictures: NDArray[np.uint8]) -> list[str]:
     for name, picture in zip(names, pictures, strict=True):
         Image.fromarray(picture).save(name)
     return names
+
+
+@pytest.fixture
+def forget_networks() -> Callable[[], None]:
+    """Call it to have networks built anew, as in another process."""
+    from skdeep.backbones import registry
+
+    def forget() -> None:
+        registry._build_trainable.cache_clear()
+        registry._build_frozen.cache_clear()
+
+    return forget
 
 
 @pytest.hookimpl(wrapper=True)

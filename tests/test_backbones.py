@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import http.server
 import pickle
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from torch import nn
 from torchvision import models
 
 from skdeep import CNNFeatureExtractor
-from skdeep.backbones import build_backbone, feature_size, networks, registry, resolve_backbone
-from skdeep.backbones.heads import head_name, head_width, remove_head
+from skdeep.backbones import build_backbone, feature_size, networks, resolve_backbone
+from skdeep.backbones.heads import head_name, remove_head
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
 from skdeep.images import Geometry
 
@@ -164,12 +166,12 @@ def test_safetensors_and_torch_files_give_equal_networks(weights_file: Path, sta
 
 
 def test_weights_changed_after_fit_fail_clearly(
-    weights_file: Path, state: dict[str, torch.Tensor], pictures: Any
+    weights_file: Path, state: dict[str, torch.Tensor], pictures: Any, forget_networks: Callable[[], None]
 ) -> None:
     extractor = CNNFeatureExtractor("squeezenet1_1", weights=weights_file, image_size=32, cache=False)
     before = extractor.fit_transform(pictures)
     torch.save({name: tensor + 1 for name, tensor in state.items()}, weights_file)
-    registry._build_named.cache_clear()
+    forget_networks()
     with pytest.raises(WeightsError, match=r"squeezenet.pth' is not the one that was fitted: its content has changed"):
         extractor.transform(pictures)
     weights_file.unlink()
@@ -179,18 +181,20 @@ def test_weights_changed_after_fit_fail_clearly(
     np.testing.assert_array_equal(extractor.transform(pictures), before)
 
 
-def test_random_weights_are_decided_by_the_seed_alone() -> None:
+def test_random_weights_are_decided_by_the_seed_alone(forget_networks: Callable[[], None]) -> None:
     first = activations(resolve(seed=3))
-    registry._build_named.cache_clear()
+    forget_networks()
     torch.rand(5)
     assert torch.equal(activations(resolve(seed=3)), first)
     assert not torch.equal(activations(resolve(seed=4)), first)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "small_cnn"])
-def test_making_networks_leaves_the_global_generators_as_found(name: str, weights_file: Path) -> None:
+def test_making_networks_leaves_the_global_generators_as_found(
+    name: str, weights_file: Path, forget_networks: Callable[[], None]
+) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    registry._build_named.cache_clear()
+    forget_networks()
     activations(resolve(name, seed=11))
     if name == "squeezenet1_1":
         activations(resolve(name, weights=weights_file))
@@ -235,9 +239,8 @@ def test_a_network_without_layers_has_no_head() -> None:
         head_name(nn.Sequential(nn.ReLU()))
 
 
-def test_head_width_counts_the_inputs_of_the_last_layer() -> None:
+def test_removing_the_head_leaves_the_inputs_of_the_last_layer() -> None:
     network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
-    assert head_width(network) == 5
     assert remove_head(network)(torch.ones(1, 3)).shape == (1, 5)
 
 
@@ -249,6 +252,26 @@ def test_image_size_squashes_and_none_takes_the_published_transforms() -> None:
     assert settled.geometry == Geometry((published.crop_size[0],) * 2, "crop", published.resize_size[0])
     assert (settled.mean, settled.std) == (tuple(published.mean), tuple(published.std))
     assert resolve("small_cnn", image_size=None).geometry == Geometry((64, 64))
+
+
+@pytest.mark.parametrize(
+    "image_size", [("a", "b"), (48.5, 32), 48.5, (32,), (32, 32, 3), (0, 32), -1, True, (True, 32), "32", "ab", ()]
+)
+def test_an_image_size_that_is_no_side_or_height_and_width_is_refused(image_size: Any) -> None:
+    with pytest.raises(ValueError, match=r"'image_size' parameter must be a side or \(height, width\) in pixels, got"):
+        resolve(image_size=image_size)
+
+
+def test_an_image_size_may_be_of_any_kind_of_whole_numbers() -> None:
+    for image_size in ([48, 64], np.array([48, 64]), (np.uint8(48), np.int64(64))):
+        assert resolve("resnet34", image_size=image_size).geometry == Geometry((48, 64))
+    assert resolve("resnet34", image_size=np.int64(48)).geometry == Geometry((48, 48))
+
+
+@pytest.mark.parametrize("layer", [[1], ["features.3", None], 1, [["features.3"]]])
+def test_a_layer_that_is_no_name_is_refused(layer: Any) -> None:
+    with pytest.raises(ValueError, match="'layer' parameter must be the name of a layer or a list of names, got"):
+        resolve(layer=layer)
 
 
 def test_resize_says_how_pictures_come_to_their_size() -> None:
@@ -322,6 +345,37 @@ def test_the_weights_of_an_own_module_are_in_its_fingerprint() -> None:
     assert resolve(module, fingerprint="filters").fingerprint != before
 
 
+class Power(nn.Module):
+    """A module whose parameter is in no weight."""
+
+    def __init__(self, power: Any = 1.0) -> None:
+        super().__init__()
+        self.power = power
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.pow(self.power).flatten(1)
+
+
+class OtherPower(Power):
+    """A module of the same parameters and no weights."""
+
+
+def test_the_parameters_and_the_name_of_an_own_class_are_in_its_fingerprint() -> None:
+    prints = [
+        resolve(module, params=params, fingerprint="power").fingerprint
+        for module, params in [(Power, {"power": 1}), (Power, {"power": 3}), (Power, None), (OtherPower, None)]
+    ]
+    assert None not in prints
+    assert len({str(each) for each in prints}) == len(prints)
+    assert resolve(Power, params={"power": 3}, fingerprint="power").fingerprint == prints[1]
+    # what the seed decides is in the weights alone
+    assert resolve(Power, params={"power": 3}, fingerprint="power", seed=5).fingerprint == prints[1]
+
+
+def test_an_own_class_with_parameters_that_are_no_plain_values_has_no_fingerprint() -> None:
+    assert resolve(Power, params={"power": torch.tensor(2.0)}, fingerprint="power").fingerprint is None
+
+
 def test_an_own_class_is_made_from_its_parameters_and_the_seed() -> None:
     first = resolve(Filters, params={"n_filters": 5}, seed=3)
     assert feature_size(first, "cpu") == 5
@@ -355,6 +409,28 @@ def test_wrong_own_modules_are_refused() -> None:
         resolve(Filters(), params={"n_filters": 3})
     with pytest.raises(ValueError, match=r"a name, an nn.Module or a class of such, got <class 'int'>"):
         resolve(int)
+
+
+def test_a_weights_file_is_checked_once_and_its_values_are_not_kept(
+    weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[weakref.ref[torch.Tensor]] = []
+    load = torch.load
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        state = load(*arguments, **options)
+        read.extend(weakref.ref(tensor) for tensor in state.values())
+        return state
+
+    monkeypatch.setattr(torch, "load", noting)
+    backbone = resolve(weights=weights_file)
+    n_tensors = len(read)
+    assert n_tensors > 0
+    assert resolve(weights=weights_file, image_size=48).weights == backbone.weights
+    assert len(read) == n_tensors
+    activations(backbone)
+    gc.collect()
+    assert not [tensor for tensor in (reference() for reference in read) if tensor is not None]
 
 
 def test_a_digest_with_a_file_is_checked(weights_file: Path) -> None:
@@ -446,7 +522,7 @@ ENTRY = models.SqueezeNet1_1_Weights.IMAGENET1K_V1
 
 
 def test_published_weights_are_downloaded_once_and_checked(
-    server: tuple[str, Path], weights_file: Path, monkeypatch: pytest.MonkeyPatch
+    server: tuple[str, Path], weights_file: Path, monkeypatch: pytest.MonkeyPatch, forget_networks: Callable[[], None]
 ) -> None:
     url, folder = server
     name = publish(folder, weights_file.read_bytes())
@@ -456,7 +532,7 @@ def test_published_weights_are_downloaded_once_and_checked(
     assert (backbone.weights.source, backbone.weights.name) == ("published", "IMAGENET1K_V1")
     assert torch.equal(activations(backbone), activations(resolve(weights=weights_file)))
     (folder / name).unlink()
-    registry._build_named.cache_clear()
+    forget_networks()
     assert resolve(weights="IMAGENET1K_V1") == backbone
     activations(backbone)
 

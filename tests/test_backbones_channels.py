@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision import models
+from torchvision.transforms.functional import normalize
 
 from skdeep.backbones import Backbone, build_backbone, resolve_backbone
 from skdeep.backbones.channels import mixing
+from skdeep.exceptions import WeightsError
 
 PLAIN = ["squeezenet1_1", "resnet18", "small_cnn", "swin_t"]
 
@@ -78,20 +81,46 @@ def test_adapted_filters_learn() -> None:
     assert filters.requires_grad
 
 
-def test_an_inception_network_keeps_its_own_scaling_for_other_channels(tmp_path: Any) -> None:
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_an_inception_network_scales_as_torchvision_does_for_its_published_weights(name: str, tmp_path: Any) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        state = build_backbone(resolve("googlenet", image_size=32), "cpu").state_dict()
-    torch.save(state, tmp_path / "googlenet.pth")
-    options = {"weights": tmp_path / "googlenet.pth", "image_size": 32}
-    colours = pictures(3, 32)
-    plain = resolve("googlenet", **options)
-    assert build_backbone(plain, "cpu").transform_input
-    six = resolve("googlenet", n_channels=6, **options)
-    np.testing.assert_allclose(six.mean, [0.5] * 6, atol=1e-6)
-    np.testing.assert_allclose(six.std, [0.5] * 6, atol=1e-6)
-    ours = features(six, torch.cat([colours, colours], dim=1))
-    torch.testing.assert_close(ours, features(plain, colours), rtol=1e-3, atol=1e-4)
+        whole = models.get_model(name, weights=None, init_weights=True, transform_input=True).eval()
+    whole.fc = nn.Identity()
+    colours = pictures(3, 96)
+    transforms = models.get_model_weights(name).DEFAULT.transforms()
+    normalised = normalize(colours, transforms.mean, transforms.std)
+    torch.save(whole.state_dict(), tmp_path / "whole.pth")
+    ours = features(resolve(name, weights=tmp_path / "whole.pth", image_size=96), colours)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours, whole(normalised), rtol=1e-3, atol=1e-4)
+    six = resolve(name, n_channels=6, image_size=96)
+    np.testing.assert_allclose([six.mean, six.std], 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "resnet18"])
+@pytest.mark.parametrize("n_channels", [3, 6])
+def test_random_weights_saved_and_given_back_give_equal_features(name: str, n_channels: int, tmp_path: Any) -> None:
+    random = resolve(name, image_size=96)
+    torch.save(build_backbone(random, "cpu").state_dict(), tmp_path / "saved.pth")
+    given = pictures(n_channels, 96)
+    loaded = features(resolve(name, image_size=96, n_channels=n_channels, weights=tmp_path / "saved.pth"), given)
+    expected = features(resolve(name, image_size=96, n_channels=n_channels), given)
+    torch.testing.assert_close(loaded, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("n_channels", [4, 6])
+def test_weights_of_a_network_that_was_adapted_are_given_back(name: str, n_channels: int, tmp_path: Any) -> None:
+    adapted = resolve(name, n_channels=n_channels)
+    torch.save(build_backbone(adapted, "cpu").state_dict(), tmp_path / "saved.pth")
+    loaded = resolve(name, weights=tmp_path / "saved.pth", n_channels=n_channels)
+    given = pictures(n_channels)
+    assert torch.equal(features(loaded, given), features(adapted, given))
+    assert (loaded.mean, loaded.std) == (adapted.mean, adapted.std)
+    for other in (3, 5):
+        with pytest.raises(WeightsError, match=rf"1 have another shape \(.*{n_channels}, .* instead of \(\d+, 3, "):
+            resolve(name, weights=tmp_path / "saved.pth", n_channels=other)
 
 
 def test_grey_pictures_become_three_equal_channels() -> None:

@@ -15,7 +15,7 @@ from torchvision import models
 
 from skdeep.backbones import build_backbone, describe_backbone, layer_groups, list_backbones, resolve_backbone
 from skdeep.backbones.__main__ import main
-from skdeep.backbones.dryrun import CANNOT_TAKE
+from skdeep.backbones.dryrun import CANNOT_TAKE, takes
 from skdeep.backbones.networks import find_network, skeleton
 
 NAMES = models.list_models(module=models)
@@ -112,6 +112,13 @@ def test_a_transformer_is_made_for_the_size_of_its_best_weights() -> None:
     assert resolve("vit_b_32").geometry.size == (224, 224)
     small = resolve("vit_b_32", image_size=64, params={"image_size": 64})
     assert build_backbone(small, "cpu").get_parameter("encoder.pos_embedding").shape == (1, 5, 768)
+
+
+def test_shapes_tell_whether_a_network_takes_pictures_of_a_size() -> None:
+    info = describe_backbone("squeezenet1_1")
+    shapes = skeleton(find_network("squeezenet1_1").with_weights(None))
+    sides = (info.smallest_image - 1, info.smallest_image)
+    assert [takes(shapes, 3, (side, side)) for side in sides] == [False, True]
 
 
 def test_names_are_listed_by_pattern() -> None:

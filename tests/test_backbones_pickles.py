@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +55,25 @@ def elsewhere(fitted: Any, pictures: NDArray[np.uint8], folder: Path) -> NDArray
 
 @pytest.mark.parametrize("source", ["file", None])
 def test_features_elsewhere_are_the_same_without_the_file(
-    source: str | None, weights_file: Path, pictures: NDArray[np.uint8], tmp_path: Path
+    source: str | None,
+    weights_file: Path,
+    pictures: NDArray[np.uint8],
+    tmp_path: Path,
+    forget_networks: Callable[[], None],
 ) -> None:
     fitted = extractor(weights_file if source else None)
     expected = fitted.fit_transform(pictures)
     content = pickle.dumps(fitted)
     weights_file.unlink()
-    registry._build_named.cache_clear()
+    forget_networks()
     np.testing.assert_array_equal(pickle.loads(content).transform(pictures), expected)
     again = pickle.loads(content)
     np.testing.assert_array_equal(elsewhere(again, pictures, tmp_path), expected)
 
 
-def test_random_weights_travel_to_another_version_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_weights_travel_to_another_version_of_torch(
+    monkeypatch: pytest.MonkeyPatch, forget_networks: Callable[[], None]
+) -> None:
     options: dict[str, Any] = {"weights": None, "image_size": 32, "seed": 0}
     here = resolve_backbone("small_cnn", **options)
     content = pickle.dumps(here)
@@ -74,14 +82,14 @@ def test_random_weights_travel_to_another_version_of_torch(monkeypatch: pytest.M
     assert there.fingerprint != here.fingerprint
     # whatever a seed gives there
     monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", lambda tensor, **_: tensor.data.zero_())
-    registry._build_named.cache_clear()
+    forget_networks()
     loaded = pickle.loads(content)
     assert loaded.fingerprint == here.fingerprint
     assert build_backbone(loaded, "cpu").state_dict()["dense.1.weight"].abs().sum() > 0
     assert build_backbone(there, "cpu").state_dict()["dense.1.weight"].abs().sum() == 0
 
 
-def test_layers_and_channels_travel(pictures: NDArray[np.uint8]) -> None:
+def test_layers_and_channels_travel(pictures: NDArray[np.uint8], forget_networks: Callable[[], None]) -> None:
     backbone = resolve_backbone(
         "squeezenet1_1", weights=None, image_size=32, seed=0, layer=["features.3", "features.6"], n_channels=4
     )
@@ -89,13 +97,17 @@ def test_layers_and_channels_travel(pictures: NDArray[np.uint8]) -> None:
     with torch.inference_mode():
         expected = build_backbone(backbone, "cpu")(images)
         loaded = pickle.loads(pickle.dumps(backbone))
-        registry._build_named.cache_clear()
+        forget_networks()
         assert torch.equal(build_backbone(loaded, "cpu")(images), expected)
     assert loaded == backbone
 
 
 def test_published_weights_do_not_travel_but_must_be_the_same(
-    weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: NDArray[np.uint8]
+    weights_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pictures: NDArray[np.uint8],
+    forget_networks: Callable[[], None],
 ) -> None:
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
@@ -107,15 +119,36 @@ def test_published_weights_do_not_travel_but_must_be_the_same(
     expected = fitted.fit_transform(pictures)
     content = pickle.dumps(fitted)
     assert len(content) < 10_000
-    registry._build_named.cache_clear()
+    forget_networks()
     np.testing.assert_array_equal(pickle.loads(content).transform(pictures), expected)
     local.write_bytes(weights_file.read_bytes() + b"more")
-    registry._build_named.cache_clear()
+    forget_networks()
     with pytest.raises(WeightsError, match="is not the one that was fitted: its content has changed"):
         pickle.loads(content).transform(pictures)
     local.unlink()
     with pytest.raises(WeightsUnavailableError, match=r"could not be downloaded from http://127.0.0.1:9/"):
         pickle.loads(content).transform(pictures)
+
+
+@pytest.mark.parametrize("change", ["gone", "other"])
+def test_a_network_in_memory_travels_whatever_becomes_of_its_file(
+    change: str, weights_file: Path, forget_networks: Callable[[], None]
+) -> None:
+    backbone = resolve_backbone("squeezenet1_1", weights=weights_file, image_size=32, seed=0, n_channels=4)
+    network = build_backbone(backbone, "cpu")
+    expected = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    weights_file.unlink()
+    if change == "other":
+        weights_file.write_bytes(b"other")
+    content = pickle.dumps(backbone)
+    del network
+    forget_networks()
+    gc.collect()
+    with pytest.raises((WeightsError, WeightsUnavailableError), match=r"squeezenet.pth"):
+        pickle.dumps(backbone)
+    loaded = build_backbone(pickle.loads(content), "cpu").state_dict()
+    assert loaded.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.items())
 
 
 def test_copies_and_clones_are_light(monkeypatch: pytest.MonkeyPatch, pictures: NDArray[np.uint8]) -> None:
@@ -157,12 +190,14 @@ def test_an_own_module_travels_with_its_weights(tmp_path: Path, pictures: NDArra
     np.testing.assert_array_equal(elsewhere(fitted, pictures, tmp_path), expected)
 
 
-def test_joblib_files_hold_the_weights_too(weights_file: Path, tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
+def test_joblib_files_hold_the_weights_too(
+    weights_file: Path, tmp_path: Path, pictures: NDArray[np.uint8], forget_networks: Callable[[], None]
+) -> None:
     fitted = extractor(weights_file)
     expected = fitted.fit_transform(pictures)
     joblib.dump(fitted, tmp_path / "fitted.joblib", compress=1)
     weights_file.unlink()
-    registry._build_named.cache_clear()
+    forget_networks()
     np.testing.assert_array_equal(joblib.load(tmp_path / "fitted.joblib").transform(pictures), expected)
 
 

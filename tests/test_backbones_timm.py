@@ -8,6 +8,7 @@ import math
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from skdeep.backbones import (
     describe_backbone,
     layer_groups,
     list_backbones,
-    registry,
     resolve_backbone,
 )
+from skdeep.backbones.networks import find_network
 from skdeep.exceptions import WeightsError, WeightsUnavailableError
+from skdeep.images import Geometry
 
 timm = pytest.importorskip("timm")
 hub = pytest.importorskip("huggingface_hub")
@@ -82,6 +84,13 @@ def test_features_are_timms_own_before_its_classifier(name: str) -> None:
     assert sorted(member for group in groups for member in group) == sorted(
         parameter for parameter, _ in network.named_parameters()
     )
+
+
+@pytest.mark.parametrize("name", ["volo_d4_448", "volo_d1_384", "resnet18", "tf_efficientnet_l2"])
+def test_the_cut_of_the_centre_lies_within_the_picture(name: str) -> None:
+    expected = find_network(f"timm/{name}").preprocessing(None)
+    # timm pads where its configurations ask for a cut beyond the border; here the whole picture is taken
+    assert Geometry(expected.size, expected.policy, expected.resize).resize is not None
 
 
 @pytest.mark.parametrize("name", ["resnet50.a1_in1k", "vit_tiny_patch16_224", "resnet18.fb_ssl_yfcc100m_ft_in1k"])
@@ -190,7 +199,7 @@ def put(cache: Path, repository: str, filename: str, content: bytes) -> Path:
     return path
 
 
-def test_published_weights_come_from_the_hub(cached: Path) -> None:
+def test_published_weights_come_from_the_hub(cached: Path, forget_networks: Callable[[], None]) -> None:
     whole = reference("resnet18")
     torch.nn.init.normal_(whole.fc.weight)
     put(cached, "timm/resnet18.a1_in1k", "model.safetensors", safetensors.torch.save(whole.state_dict()))
@@ -203,7 +212,7 @@ def test_published_weights_come_from_the_hub(cached: Path) -> None:
     torch.testing.assert_close(features(backbone, images), expected, rtol=1e-4, atol=1e-5)
     content = pickle.dumps(backbone)
     assert len(content) < 5_000
-    registry._build_named.cache_clear()
+    forget_networks()
     np.testing.assert_array_equal(features(pickle.loads(content), images), features(backbone, images))
 
 

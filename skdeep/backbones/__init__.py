@@ -5,7 +5,7 @@ from skdeep.backbones.describe import BackboneInfo, describe_backbone
 from skdeep.backbones.devices import PRECISIONS, autocast, resolve_device, resolve_precision
 from skdeep.backbones.groups import layer_groups
 from skdeep.backbones.networks import list_backbones
-from skdeep.backbones.registry import RESIZE, Backbone, build_backbone, feature_size, resolve_backbone
+from skdeep.backbones.registry import RESIZE, Backbone, build_backbone, feature_size, pass_pictures, resolve_backbone
 from skdeep.backbones.taps import POOLS
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "feature_size",
     "layer_groups",
     "list_backbones",
+    "pass_pictures",
     "resolve_backbone",
     "resolve_device",
     "resolve_precision",

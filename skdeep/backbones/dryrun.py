@@ -125,18 +125,18 @@ def dry_run(
     return steps, tuple(output.shape)
 
 
-def takes(network: nn.Module, n_channels: int, size: tuple[int, int]) -> Exception | None:
-    """Why a network cannot take pictures of a size, or None if it can."""
+def takes(network: nn.Module, n_channels: int, size: tuple[int, int]) -> bool:
+    """Whether a network takes pictures of a size."""
     try:
         with _LOCK, torch.no_grad():
             network(_picture(n_channels, size, torch.device("meta")))
-    except CANNOT_TAKE as error:
-        return error
-    return None
+    except CANNOT_TAKE:
+        return False
+    return True
 
 
 def _picture(n_channels: int, size: tuple[int, int], device: torch.device) -> torch.Tensor:
-    return torch.zeros(2, n_channels, *size, device=device)
+    return torch.zeros(2, n_channels, *size, device=device, dtype=torch.float32)
 
 
 @contextmanager

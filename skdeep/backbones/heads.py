@@ -19,13 +19,6 @@ def head_name(network: nn.Module) -> str:
     return names[-1]
 
 
-def head_width(network: nn.Module) -> int:
-    """Number of inputs of the head: the size of a feature row."""
-    head = network.get_submodule(head_name(network))
-    width = head.in_features if isinstance(head, nn.Linear) else head.in_channels
-    return int(width)  # type: ignore[arg-type]
-
-
 def remove_head(network: nn.Module) -> nn.Module:
     """Replace the head, and the dropout of its inputs, by the identity; in place, and return the network.
 

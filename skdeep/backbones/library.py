@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import nn
 
 from skdeep.backbones.weights import StateDict
@@ -55,7 +54,7 @@ class Library(ABC):
         return name in self.names()
 
     @abstractmethod
-    def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+    def construct(self, name: str, params: Mapping[str, Any], *, whole: bool = False) -> nn.Module:
         """Make a network with random weights of torch's own generator, without its heads unless whole."""
 
     @abstractmethod
@@ -107,18 +106,3 @@ def discarded(whole: nn.Module, headless: nn.Module) -> frozenset[str]:
     """Names of the modules whose tensors a network has only with its heads."""
     kept = headless.state_dict()
     return frozenset(name.rpartition(".")[0] for name in whole.state_dict() if name not in kept)
-
-
-def as_published_input(network: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Any, Any]:
-    """Mean and deviation that take the place of a network's own rescaling of its input, which is switched off.
-
-    The two Inception networks of torchvision undo ImageNet's normalisation channel by channel; what they do is read
-    off black and white.
-    """
-    if not getattr(network, "transform_input", False):
-        return mean, std
-    shift, scale = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
-    black_and_white = torch.stack([-shift / scale, (1 - shift) / scale])[:, :, None, None]
-    black, white = network._transform_input(black_and_white)[:, :, 0, 0]  # type: ignore[operator]
-    network.transform_input = False  # type: ignore[assignment]
-    return tuple((-black / (white - black)).tolist()), tuple((1 / (white - black)).tolist())

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from skdeep._text import listed
 from skdeep.backbones.dryrun import CANNOT_TAKE, construct_shapes, dry_run, takes
 from skdeep.backbones.heads import remove_head
 from skdeep.backbones.library import Library, Preprocessing, discarded
+from skdeep.backbones.seeding import seeded
 from skdeep.backbones.small_cnn import SmallCNN
 from skdeep.backbones.timm_library import TimmLibrary
 from skdeep.backbones.torchvision_library import TorchvisionLibrary
@@ -34,7 +34,7 @@ class _OwnLibrary(Library):
     def names(self) -> list[str]:
         return ["small_cnn"]
 
-    def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+    def construct(self, name: str, params: Mapping[str, Any], *, whole: bool = False) -> nn.Module:
         network = SmallCNN(**params)
         return network if whole else remove_head(network)
 
@@ -132,11 +132,10 @@ class Network:
         params = {**params, **self.arguments}
         return Network(self.library.prefix + name, json.dumps(params, sort_keys=True))
 
-    def construct(self, *, pretrained: bool, seed: int = 0) -> nn.Module:
+    def construct(self, seed: int = 0) -> nn.Module:
         """The network without its heads, its weights decided by a seed; torch's own generator is left as found."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return self.library.construct(self.local_name, self.arguments, pretrained=pretrained)
+        with seeded(seed):
+            return self.library.construct(self.local_name, self.arguments)
 
 
 def find_network(name: str, params: Mapping[str, Any] | None = None) -> Network:
@@ -183,18 +182,16 @@ def _named(name: str) -> Network:
 
 
 @functools.lru_cache(maxsize=64)
-def skeleton(network: Network, *, pretrained: bool = True) -> nn.Module:
+def skeleton(network: Network) -> nn.Module:
     """A network without its heads and without memory for its weights: shapes only. Shared: never change it."""
-    return construct_shapes(lambda: network.construct(pretrained=pretrained))
+    return construct_shapes(network.construct)
 
 
 @functools.lru_cache(maxsize=64)
 def head_layers(network: Network) -> frozenset[str]:
     """Names of the layers of a network's heads, whose weights a file may hold in vain."""
-    with torch.random.fork_rng(devices=[]):
-        whole = construct_shapes(
-            lambda: network.library.construct(network.local_name, network.arguments, pretrained=True, whole=True)
-        )
+    with seeded(0):
+        whole = construct_shapes(lambda: network.library.construct(network.local_name, network.arguments, whole=True))
     return discarded(whole, skeleton(network))
 
 
@@ -224,12 +221,12 @@ def smallest_side(network: Network) -> int:
     limit = max(network.preprocessing(None).size)
     shapes = skeleton(network)
     fails, works = 0, 1
-    while works < limit and takes(shapes, 3, (works, works)):
+    while works < limit and not takes(shapes, 3, (works, works)):
         fails, works = works, min(2 * works, limit)
     while works - fails > 1:
         side = (fails + works) // 2
         if takes(shapes, 3, (side, side)):
-            fails = side
-        else:
             works = side
+        else:
+            fails = side
     return works

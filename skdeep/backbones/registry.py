@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import json
 import os
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from numbers import Integral
@@ -27,11 +29,12 @@ from skdeep.backbones.channels import (
     mixing,
     picture_convolution,
 )
-from skdeep.backbones.devices import cast_weights
-from skdeep.backbones.dryrun import dry_run, shapes_of
+from skdeep.backbones.devices import autocast, cast_weights
+from skdeep.backbones.dryrun import dry_run, first_tensor, shapes_of
 from skdeep.backbones.folding import fold_batch_norms
-from skdeep.backbones.library import Preprocessing, as_published_input
+from skdeep.backbones.library import Preprocessing
 from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
+from skdeep.backbones.seeding import seeded
 from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_taps
 from skdeep.backbones.weights import (
     StateDict,
@@ -41,6 +44,7 @@ from skdeep.backbones.weights import (
     file_digest,
     pack,
     random_weights,
+    read_shapes,
     read_state_dict,
     split_digest,
     unpack,
@@ -59,7 +63,8 @@ class Backbone:
     """A network without head, described; ``build_backbone`` makes it.
 
     It is light in memory. Its pickle holds the weights, unless a public name recovers them: published ones are had
-    again where it is loaded, and must have the same digest.
+    again where it is loaded, and must have the same digest. Those of a file are read again when it is pickled, unless
+    they are in memory, unfolded, as a network that was built from them.
 
     Attributes
     ----------
@@ -82,6 +87,8 @@ class Backbone:
         Channels of the pictures that the network takes.
     extra_channels : {"repeat", "sum", "zero"}
         How the filters for red, green and blue serve other channels.
+    contiguous : bool
+        Whether batches must lie in memory as their shape says, which the user's own modules may count on.
     module : nn.Module or None
         The user's own module.
     state : bytes or None
@@ -99,6 +106,7 @@ class Backbone:
     pool: str | None = None
     n_channels: int = 3
     extra_channels: str = "repeat"
+    contiguous: bool = False
     module: nn.Module | None = field(default=None, compare=False, repr=False)
     state: bytes | None = field(default=None, compare=False, repr=False)
 
@@ -134,10 +142,10 @@ class Backbone:
         """
         white = 1 if pixels.is_floating_point() else 255
         pixels = fit_channels(pixels if white == 1 else pixels.float(), self.n_channels)
-        mean = torch.tensor(self.mean, device=pixels.device)[:, None, None]
-        std = torch.tensor(self.std, device=pixels.device)[:, None, None]
+        mean, std = torch.tensor([self.mean, self.std], device=pixels.device, dtype=torch.float32)[..., None, None]
         # in one pass: these are many numbers
-        return torch.addcmul(-mean / std, pixels, 1 / (white * std))
+        pixels = torch.addcmul(-mean / std, pixels, 1 / (white * std))
+        return pixels.contiguous() if self.contiguous else pixels
 
     def without_weights(self) -> Self:
         """A description that only normalises, for a network that is kept elsewhere."""
@@ -146,7 +154,8 @@ class Backbone:
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         if self.weights.source in {"random", "file"} and self.state is None:
-            state["state"] = pack(_state_dict(self))
+            network = _BUILT.get(self)
+            state["state"] = pack(_state_dict(self) if network is None else network.state_dict())
         return state
 
     def __copy__(self) -> Self:
@@ -154,6 +163,10 @@ class Backbone:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
+
+
+# networks in memory that hold their weights as they came: their files may be gone by now
+_BUILT: weakref.WeakValueDictionary[Backbone, nn.Module] = weakref.WeakValueDictionary()
 
 
 def resolve_backbone(
@@ -176,7 +189,8 @@ def resolve_backbone(
     ----------
     backbone : str, nn.Module or its class
         A name of ``list_backbones()``, or a module that turns pictures from 0 to 1, of shape
-        (n, channels, height, width), into rows; a class is made from ``params``, its weights decided by ``seed``.
+        (n, channels, height, width) and contiguous, into rows, or a tuple or list that holds them first; a class is
+        made from ``params``, its weights decided by ``seed``.
     weights : str, path, enum member or None
         torchvision's name or enum member of published weights, timm's tag (``"DEFAULT"`` is the best), a file, or None
         for random ones. ``"FILE#sha256=HEX"`` is a file whose SHA-256 must be, or begin with, these 8 to 64 digits. The
@@ -188,7 +202,8 @@ def resolve_backbone(
     fingerprint : str or None
         The user's word for what their own module does to a picture.
     params : mapping or None
-        Keyword arguments of the network's constructor; for named networks plain values only.
+        Keyword arguments of the network's constructor; for named networks plain values only, and an own class that is
+        made from others has no fingerprint.
     resize : {"auto", "squash", "crop", "pad"}
         How pictures are brought to the size. ``"auto"`` is the published weights' own way where ``image_size`` is None,
         else ``"squash"``. ``"pad"`` fills with the colour that the normalisation makes zero.
@@ -217,12 +232,10 @@ def resolve_backbone(
     ImportError
         If a network of timm is asked for and timm is not installed.
     """
-    layers = (layer,) if isinstance(layer, str) else tuple(layer or ())
+    layers = _layer_names(layer)
     _check_option("resize", resize, RESIZE)
     _check_option("pool", pool, (*POOLS, None))
     _check_option("extra_channels", extra_channels, EXTRA_CHANNELS)
-    if repeated := sorted({name for name in layers if layers.count(name) > 1}):
-        raise ValueError(f"The 'layer' parameter must name each layer once; {listed(map(repr, repeated))} came twice.")
     options: dict[str, Any] = {"weights": weights, "seed": seed, "params": params, "image_size": image_size}
     options |= {"resize": resize, "n_channels": n_channels}
     if not isinstance(backbone, str):
@@ -267,45 +280,89 @@ def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None
     return _build_frozen(backbone, device, frozen) if frozen else _build_trainable(backbone, device)
 
 
-def feature_size(backbone: Backbone, device: str) -> int:
-    """Size of a feature row; the user's own module is asked with an empty picture."""
+def pass_pictures(network: nn.Module, backbone: Backbone, pixels: torch.Tensor, precision: str) -> torch.Tensor:
+    """Pass a batch of pixels through a network as its description and a resolved precision say.
+
+    Parameters
+    ----------
+    network : nn.Module
+        As :func:`build_backbone` makes it, or trained since; on the device of the pixels.
+    backbone : Backbone
+    pixels : Tensor of shape (n, channels, height, width)
+        As :meth:`Backbone.normalise` takes them.
+    precision : {"float32", "bf16", "float16"}
+
+    Returns
+    -------
+    rows : Tensor of float32 of shape (n, n_features)
+        From the network's output, or the first of several in a tuple or list.
+
+    Raises
+    ------
+    ValueError
+        If the output has no row for each picture.
+    """
+    with autocast(precision, pixels.device.type):
+        output = network(backbone.normalise(pixels))
+    rows = first_tensor(output)
+    if rows is None or rows.ndim < 2 or len(rows) != len(pixels):
+        got = f"a {type(output).__name__}" if rows is None else f"a tensor of shape {tuple(rows.shape)}"
+        raise ValueError(
+            f"{type(network).__name__} must put out one row for each picture: a tensor, or a tuple or list that holds "
+            f"one first, got {got} for {len(pixels)} pictures."
+        )
+    return rows.flatten(1).float()
+
+
+def feature_size(backbone: Backbone, device: str, precision: str = "float32") -> int:
+    """Size of a feature row; the user's own module is asked with an empty picture, as pictures will pass it.
+
+    Raises
+    ------
+    ValueError
+        If the user's own module puts out no rows.
+    """
     if backbone.n_features is not None:
         return backbone.n_features
+    picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device, dtype=torch.float32)
     with torch.inference_mode():
-        picture = torch.zeros(1, backbone.n_channels, *backbone.geometry.size, device=device)
-        return int(build_backbone(backbone, device)(picture).flatten(1).shape[1])
+        return pass_pictures(build_backbone(backbone, device), backbone, picture, precision).shape[1]
 
 
 @functools.lru_cache(maxsize=2)
 def _build_trainable(backbone: Backbone, device: str) -> nn.Module:
-    return _build_named(backbone, device)
+    _BUILT[backbone] = network = _build_named(backbone, device)
+    return network
 
 
 @functools.lru_cache(maxsize=2)
 def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
-    noise = torch.rand(2, backbone.n_channels, *backbone.geometry.size, generator=torch.Generator().manual_seed(0))
-    network = fold_batch_norms(_build_named(backbone, device), backbone.normalise(noise.to(device)))
-    return cast_weights(network, precision).to(memory_format=torch.channels_last)
+    shape, generator = (2, backbone.n_channels, *backbone.geometry.size), torch.Generator().manual_seed(0)
+    noise = torch.rand(shape, generator=generator, dtype=torch.float32)
+    network = _build_named(backbone, device)
+    folded = fold_batch_norms(network, backbone.normalise(noise.to(device)))
+    if folded is network and precision == "float32":
+        _BUILT[backbone] = network
+    return cast_weights(folded, precision).to(memory_format=torch.channels_last)
 
 
 def _build_named(backbone: Backbone, device: str) -> nn.Module:
     network = _with_weights(backbone)
-    if backbone.n_channels != 3:
-        named, size = _network(backbone), backbone.geometry.size
-        # its own rescaling of three channels is part of mean and deviation now
-        as_published_input(network, (0.0,) * 3, (1.0,) * 3)
-        adapt_convolution(network, _convolution(named, size), backbone.n_channels, backbone.extra_channels)
     if backbone.pool is not None:
         attach(network, _named_taps(_network(backbone), backbone.layers, backbone.pool, backbone.geometry.size))
     return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def _with_weights(backbone: Backbone) -> nn.Module:
-    """A named network for pictures of three channels, with its weights."""
+    """A named network for pictures of as many channels as it was described for, with its weights."""
     source, named = backbone.weights, _network(backbone)
     if source.source == "random" and backbone.state is None:
-        return named.construct(pretrained=False, seed=source.seed)
+        return _adapted(named.construct(source.seed), backbone)
     state = _state_dict(backbone)
+    if _is_adapted(state, named, backbone.n_channels, backbone.geometry.size):
+        network = _adapted(named.construct(), backbone)
+        network.load_state_dict(without_heads(state, head_layers(named)))
+        return network
     if source.source == "published":
         try:
             check_fit(backbone.name, skeleton(named).state_dict(), state, head_layers(named), source.name)
@@ -313,10 +370,26 @@ def _with_weights(backbone: Backbone) -> nn.Module:
             converted = named.library.load_published(named.local_name, named.arguments, source.name, state)
             if converted is None:
                 raise
-            return converted
-    network = named.construct(pretrained=source.source != "random")
+            return _adapted(converted, backbone)
+    network = named.construct()
     network.load_state_dict(without_heads(state, head_layers(named)))
+    return _adapted(network, backbone)
+
+
+def _adapted(network: nn.Module, backbone: Backbone) -> nn.Module:
+    """A network of three channels, its first convolution made to take those of a description; in place."""
+    if backbone.n_channels != 3:
+        layer = _convolution(_network(backbone), backbone.geometry.size)
+        adapt_convolution(network, layer, backbone.n_channels, backbone.extra_channels)
     return network
+
+
+def _is_adapted(state: StateDict, network: Network, n_channels: int, size: tuple[int, int]) -> bool:
+    """Whether weights are of a network whose first convolution takes such pictures already, as a trained one does."""
+    if n_channels in {1, 3}:
+        return False
+    filters = state.get(f"{_convolution(network, size)}.weight")
+    return filters is not None and filters.shape[1:2] == (n_channels,)
 
 
 def _state_dict(backbone: Backbone) -> StateDict:
@@ -325,7 +398,7 @@ def _state_dict(backbone: Backbone) -> StateDict:
     if backbone.state is not None:
         return unpack(backbone.state)
     if source.source == "random":
-        return named.construct(pretrained=False, seed=source.seed).state_dict()
+        return named.construct(source.seed).state_dict()
     path = source.name
     if source.source == "published":
         path = str(named.library.locate(named.local_name, source.name))
@@ -354,9 +427,9 @@ def _resolve_named(
     network = find_network(name, params)
     published = None if weights is None else network.library.published_name(network.local_name, weights)
     network = network.with_weights(published)
-    source = _resolve_weights(network, weights, published, seed)
     expected = network.preprocessing(published)
     geometry = _geometry(expected, image_size, resize)
+    source = _resolve_weights(network, weights, published, seed, n_channels, geometry.size)
     described = Backbone(
         network.name,
         source,
@@ -376,12 +449,10 @@ def _with_channels(described: Backbone, network: Network, n_channels: int) -> Ba
     rule = described.extra_channels
     mixing(n_channels, rule)
     _convolution(network, described.geometry.size)
-    shapes = shapes_of(skeleton(network, pretrained=described.weights.source != "random"))
-    mean, std = as_published_input(shapes, described.mean, described.std)
     return replace(
         described,
-        mean=adapt_colours(mean, n_channels, rule),
-        std=adapt_colours(std, n_channels, rule),
+        mean=adapt_colours(described.mean, n_channels, rule),
+        std=adapt_colours(described.std, n_channels, rule),
         n_channels=n_channels,
     )
 
@@ -389,7 +460,7 @@ def _with_channels(described: Backbone, network: Network, n_channels: int) -> Ba
 @functools.lru_cache(maxsize=64)
 def _convolution(network: Network, size: tuple[int, int]) -> str:
     """Name of the convolution that meets the picture."""
-    shapes = skeleton(network, pretrained=False)  # which hands the picture on as it is
+    shapes = skeleton(network)
     return picture_convolution(network.name, shapes, dry_run(shapes, 3, size)[0])
 
 
@@ -399,7 +470,12 @@ def _named_taps(network: Network, layers: tuple[str, ...], pool: str | None, siz
 
 
 def _resolve_weights(
-    network: Network, weights: str | os.PathLike[str] | Enum | None, published: str | None, seed: int
+    network: Network,
+    weights: str | os.PathLike[str] | Enum | None,
+    published: str | None,
+    seed: int,
+    n_channels: int,
+    size: tuple[int, int],
 ) -> Weights:
     library, name = network.library, network.local_name
     if weights is None:
@@ -417,7 +493,12 @@ def _resolve_weights(
             f"{network.name!r} has no published weights {weights!r}, and no such file exists; published are "
             f"{sorted(network.published)}. Pass one of them, a file, or None for random weights."
         )
-    check_fit(network.name, skeleton(network).state_dict(), read_state_dict(path), head_layers(network), path)
+    wanted, given = skeleton(network).state_dict(), read_shapes(path)
+    if _is_adapted(given, network, n_channels, size):
+        filters = f"{_convolution(network, size)}.weight"
+        n_filters, _, *kernel = wanted[filters].shape
+        wanted[filters] = wanted[filters].new_empty(n_filters, n_channels, *kernel)
+    check_fit(network.name, wanted, given, head_layers(network), path)
     return source
 
 
@@ -437,8 +518,8 @@ def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None,
     if image_size is None:
         size = expected.size
     else:
-        sides = (image_size,) * 2 if isinstance(image_size, int | Integral) else tuple(image_size)
-        if len(sides) != 2 or min(sides) < 1:
+        sides = tuple(image_size) if isinstance(image_size, Iterable) else (image_size,) * 2
+        if len(sides) != 2 or not all(_is_length(side) for side in sides):
             raise ValueError(
                 f"The 'image_size' parameter must be a side or (height, width) in pixels, got {image_size!r}."
             )
@@ -452,6 +533,10 @@ def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None,
         # what is padded becomes zero
         fill=tuple(round(255 * colour) for colour in expected.mean) if policy == "pad" else (0, 0, 0),
     )
+
+
+def _is_length(side: Any) -> bool:
+    return isinstance(side, Integral) and not isinstance(side, bool) and int(side) >= 1
 
 
 def _resolve_own(
@@ -476,12 +561,11 @@ def _resolve_own(
         check_fit(name, network.state_dict(), state, (), file[0])
         network.load_state_dict(state)
     geometry = _geometry(Preprocessing(size=(_OWN_SIZE, _OWN_SIZE)), image_size, resize)
-    digest = ""
-    if fingerprint:
-        digest = hashlib.sha256(f"{fingerprint} {content_digest(network.state_dict())}".encode()).hexdigest()
+    digest = _own_digest(network, params, fingerprint) if fingerprint else ""
     takes = _own_channels(network, n_channels, geometry.size)
     mean, std = (0.0,) * takes, (1.0,) * takes
-    return Backbone(name, Weights("own", name, digest), None, geometry, mean, std, n_channels=takes, module=network)
+    source = Weights("own", name, digest)
+    return Backbone(name, source, None, geometry, mean, std, n_channels=takes, contiguous=True, module=network)
 
 
 def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] | None, seed: int) -> nn.Module:
@@ -493,13 +577,21 @@ def _own_module(module: nn.Module | type[nn.Module], params: Mapping[str, Any] |
     if not (isinstance(module, type) and issubclass(module, nn.Module)):
         raise ValueError(f"backbone must be a name, an nn.Module or a class of such, got {module!r}.")
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             return module(**(params or {})).eval()
     except TypeError as error:
         raise ValueError(
             f"{module.__name__} cannot be made with backbone_params={dict(params or {})!r}: {error}"
         ) from error
+
+
+def _own_digest(network: nn.Module, params: Mapping[str, Any] | None, fingerprint: str) -> str:
+    """Digest of what is known of the user's own module; empty if its parameters are no plain values."""
+    try:
+        known = [fingerprint, type(network).__qualname__, dict(params or {}), content_digest(network.state_dict())]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    except (TypeError, ValueError):  # what JSON cannot write
+        return ""
 
 
 def _own_channels(network: nn.Module, n_channels: int, size: tuple[int, int]) -> int:
@@ -548,6 +640,17 @@ def _with_own_taps(described: Backbone, layers: tuple[str, ...], pool: str | Non
             ) from error
     attach(network, taps)
     return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
+
+
+def _layer_names(layer: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The layers that are asked for, each once."""
+    layers = (layer,) if isinstance(layer, str) else () if layer is None else layer
+    if not isinstance(layers, list | tuple) or not all(isinstance(name, str) for name in layers):
+        raise ValueError(f"The 'layer' parameter must be the name of a layer or a list of names, got {layer!r}.")
+    layers = tuple(layers)
+    if repeated := sorted({name for name in layers if layers.count(name) > 1}):
+        raise ValueError(f"The 'layer' parameter must name each layer once; {listed(map(repr, repeated))} came twice.")
+    return layers
 
 
 def _check_option(name: str, value: str | None, options: tuple[str | None, ...]) -> None:

@@ -36,7 +36,7 @@ class TimmLibrary(Library):
         architecture, _, tag = name.partition(".")
         return bool(_timm().is_model(architecture)) and (not tag or tag in self.published(architecture))
 
-    def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+    def construct(self, name: str, params: Mapping[str, Any], *, whole: bool = False) -> nn.Module:
         """As in :class:`Library`."""
         classes = {} if whole else {"num_classes": 0}
         return _timm().create_model(name, pretrained=False, **classes, **params)
@@ -70,10 +70,12 @@ class TimmLibrary(Library):
         )
         _, height, width = data["input_size"]
         policy = _POLICIES.get(data["crop_mode"], "crop")
+        # some cut out more than there is, which timm pads
+        side = max(math.floor(min(height, width) / data["crop_pct"]), height, width)
         return Preprocessing(
             size=(height, width),
             policy=policy,
-            resize=math.floor(min(height, width) / data["crop_pct"]) if policy == "crop" else None,
+            resize=side if policy == "crop" else None,
             interpolation="bicubic" if data["interpolation"] == "bicubic" else "bilinear",
             mean=tuple(data["mean"]),
             std=tuple(data["std"]),

@@ -6,8 +6,10 @@ import inspect
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import nn
 from torchvision import models
 
@@ -26,13 +28,13 @@ class TorchvisionLibrary(Library):
         """As in :class:`Library`."""
         return models.list_models(module=models)
 
-    def construct(self, name: str, params: Mapping[str, Any], *, pretrained: bool, whole: bool = False) -> nn.Module:
+    def construct(self, name: str, params: Mapping[str, Any], *, whole: bool = False) -> nn.Module:
         """As in :class:`Library`."""
         arguments = dict(params)
         builder = models.get_model_builder(name)
         if _takes(builder, "transform_input"):
-            # the Inception networks undo their papers' scaling, but only where weights come from those papers
-            arguments["transform_input"] = pretrained
+            # the Inception networks' own rescaling of their input is part of the preprocessing
+            arguments["transform_input"] = False
         if not whole and _takes(builder, "aux_logits"):
             arguments["aux_logits"] = False
         with warnings.catch_warnings():
@@ -62,13 +64,14 @@ class TorchvisionLibrary(Library):
         """As in :class:`Library`."""
         transforms = self._entries(name)[weights or "DEFAULT"].transforms()
         side = transforms.crop_size[0]
+        mean, std = _as_network_takes(models.get_model_builder(name), transforms.mean, transforms.std)
         return Preprocessing(
             size=(side, side),
             policy="crop",
             resize=transforms.resize_size[0],
             interpolation=transforms.interpolation.value,
-            mean=tuple(transforms.mean),
-            std=tuple(transforms.std),
+            mean=mean,
+            std=std,
         )
 
     def locate(self, name: str, weights: str) -> Path:
@@ -94,7 +97,26 @@ class TorchvisionLibrary(Library):
 def _takes(builder: Any, argument: str) -> bool:
     """Whether the network that a builder makes is made with an argument.
 
-    The builders of torchvision hand on what they do not know themselves, and their results are annotated.
+    The builders of torchvision hand on what they do not know themselves.
     """
-    network = inspect.signature(inspect.unwrap(builder), eval_str=True).return_annotation
-    return argument in inspect.signature(network.__init__).parameters
+    return argument in inspect.signature(_made_by(builder).__init__).parameters
+
+
+def _made_by(builder: Any) -> Any:
+    """The class of what a builder makes: the builders' results are annotated."""
+    return inspect.signature(inspect.unwrap(builder), eval_str=True).return_annotation
+
+
+def _as_network_takes(builder: Any, mean: list[float], std: list[float]) -> tuple[Any, Any]:
+    """Mean and deviation of published transforms and of a network's own rescaling of its input in one.
+
+    The two Inception networks undo ImageNet's normalisation channel by channel; what they do is read off black and
+    white.
+    """
+    if not _takes(builder, "transform_input"):
+        return tuple(mean), tuple(std)
+    shift, scale = torch.tensor([mean, std], dtype=torch.float64)
+    black_and_white = torch.stack([-shift / scale, (1 - shift) / scale])[:, :, None, None]
+    rescaling = SimpleNamespace(transform_input=True)  # all that the method asks of its network
+    black, white = _made_by(builder)._transform_input(rescaling, black_and_white)[:, :, 0, 0]
+    return tuple((-black / (white - black)).tolist()), tuple((1 / (white - black)).tolist())

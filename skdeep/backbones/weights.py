@@ -147,7 +147,15 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     WeightsUnavailableError
         If there is no such file.
     """
-    return _read_unchanged(*_identity(path))
+    return _read(_identity(path)[0])
+
+
+def read_shapes(path: str | os.PathLike[str]) -> StateDict:
+    """Read a file as :func:`read_state_dict` does, and give its tensors on the meta device, without values.
+
+    These are remembered while the file stays as it is; values are not, for they may be large.
+    """
+    return _shapes_unchanged(*_identity(path))
 
 
 def check_fit(network: str, wanted: StateDict, given: StateDict, heads: Collection[str], path: str) -> None:
@@ -198,8 +206,12 @@ def _digest_unchanged(path: str, *_: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@functools.lru_cache(maxsize=2)
-def _read_unchanged(path: str, *_: int) -> StateDict:
+@functools.lru_cache(maxsize=32)
+def _shapes_unchanged(path: str, *_: int) -> StateDict:
+    return {name: tensor.to("meta") for name, tensor in _read(path).items()}
+
+
+def _read(path: str) -> StateDict:
     try:
         if path.endswith(".safetensors"):
             return safetensors.torch.load_file(path)

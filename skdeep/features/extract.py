@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from skdeep._blobcache import Blobs, slices
 from skdeep._text import listed
-from skdeep.backbones import Backbone, autocast, build_backbone, feature_size
+from skdeep.backbones import Backbone, build_backbone, feature_size, pass_pictures
 from skdeep.exceptions import ImageError, ImageWarning
 from skdeep.features.store import FeatureStore, Store
 from skdeep.images import Images, OnError, load_batches
@@ -140,9 +140,9 @@ def _compute(
     loaded = load_batches(images, rows, backbone.geometry, device=device, failures=failures)
     try:
         for batch, pixels in loaded:
-            with torch.inference_mode(), autocast(precision, device):
-                output = network(backbone.normalise(pixels.to(device, non_blocking=True))).flatten(1)
-            activations = output.float().cpu().numpy()
+            with torch.inference_mode():
+                output = pass_pictures(network, backbone, pixels.to(device, non_blocking=True), precision)
+            activations = output.cpu().numpy()
             yield {key_of[row]: activation.tobytes() for row, activation in zip(batch, activations, strict=True)}
     finally:
         # after an error, the loading thread must neither wait for others' rows nor claim the batch ahead
