@@ -29,6 +29,7 @@ from skdeep.backbones import (
     resolve_backbone,
     resolve_device,
     resolve_precision,
+    seeded,
 )
 from skdeep.features import extract_features, open_store
 from skdeep.images import Images, as_images
@@ -39,7 +40,6 @@ from skdeep.training import (
     fit_net,
     make_criterion,
     net_outputs,
-    seeded,
 )
 
 

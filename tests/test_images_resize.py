@@ -23,7 +23,7 @@ interpolations = st.sampled_from(["bilinear", "bicubic"])
 fills = st.lists(st.integers(0, 255), min_size=1, max_size=5).map(tuple)
 
 
-@pytest.mark.parametrize("network", ["squeezenet1_1", "resnet50", "efficientnet_b0", "inception_v3"])
+@pytest.mark.parametrize("network", ["squeezenet1_1", "resnet50", "efficientnet_b0", "efficientnet_b3"])
 def test_geometry_and_normalisation_equal_the_weights_own_transforms(network: str) -> None:
     backbone = resolve_backbone(network, weights=None, image_size=None, seed=0)
     theirs = models.get_model_weights(network).DEFAULT.transforms()

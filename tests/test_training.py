@@ -16,6 +16,7 @@ from scipy import sparse
 from scipy.special import expit, log_softmax
 from torch import nn
 
+from skdeep.backbones import seeded
 from skdeep.images import Geometry, as_images
 from skdeep.training import (
     CRITERIA,
@@ -25,7 +26,6 @@ from skdeep.training import (
     fit_net,
     make_criterion,
     net_outputs,
-    seeded,
 )
 from skdeep.training.bp_mll import best_thresholds
 from skdeep.training.net import RowBatches, WeightedRows

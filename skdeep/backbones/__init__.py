@@ -6,6 +6,7 @@ from skdeep.backbones.devices import PRECISIONS, autocast, resolve_device, resol
 from skdeep.backbones.groups import layer_groups
 from skdeep.backbones.networks import list_backbones
 from skdeep.backbones.registry import RESIZE, Backbone, build_backbone, feature_size, pass_pictures, resolve_backbone
+from skdeep.backbones.seeding import seeded
 from skdeep.backbones.taps import POOLS
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "resolve_backbone",
     "resolve_device",
     "resolve_precision",
+    "seeded",
 ]

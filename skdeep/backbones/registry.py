@@ -340,17 +340,20 @@ def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
     shape, generator = (2, backbone.n_channels, *backbone.geometry.size), torch.Generator().manual_seed(0)
     noise = torch.rand(shape, generator=generator, dtype=torch.float32)
     network = _build_named(backbone, device)
-    folded = fold_batch_norms(network, backbone.normalise(noise.to(device)))
-    if folded is network and precision == "float32":
-        _BUILT[backbone] = network
-    return cast_weights(folded, precision).to(memory_format=torch.channels_last)
+    with torch.inference_mode(False):
+        folded = fold_batch_norms(network, backbone.normalise(noise.to(device)))
+        if folded is network and precision == "float32":
+            _BUILT[backbone] = network
+        return cast_weights(folded, precision).to(memory_format=torch.channels_last)
 
 
 def _build_named(backbone: Backbone, device: str) -> nn.Module:
-    network = _with_weights(backbone)
-    if backbone.pool is not None:
-        attach(network, _named_taps(_network(backbone), backbone.layers, backbone.pool, backbone.geometry.size))
-    return network.to(device).to(memory_format=torch.channels_last).eval()
+    # what is made within a caller's inference mode could neither learn nor be cast by autocast
+    with torch.inference_mode(False):
+        network = _with_weights(backbone)
+        if backbone.pool is not None:
+            attach(network, _named_taps(_network(backbone), backbone.layers, backbone.pool, backbone.geometry.size))
+        return network.to(device).to(memory_format=torch.channels_last).eval()
 
 
 def _with_weights(backbone: Backbone) -> nn.Module:
@@ -449,12 +452,12 @@ def _with_channels(described: Backbone, network: Network, n_channels: int) -> Ba
     rule = described.extra_channels
     mixing(n_channels, rule)
     _convolution(network, described.geometry.size)
-    return replace(
-        described,
-        mean=adapt_colours(described.mean, n_channels, rule),
-        std=adapt_colours(described.std, n_channels, rule),
-        n_channels=n_channels,
-    )
+    mean = adapt_colours(described.mean, n_channels, rule)
+    geometry = described.geometry
+    if geometry.policy == "pad":
+        geometry = replace(geometry, fill=_padding(mean))
+    std = adapt_colours(described.std, n_channels, rule)
+    return replace(described, geometry=geometry, mean=mean, std=std, n_channels=n_channels)
 
 
 @functools.lru_cache(maxsize=64)
@@ -530,9 +533,13 @@ def _geometry(expected: Preprocessing, image_size: int | tuple[int, int] | None,
         policy=policy,
         resize=expected.resize if own_way else None,
         interpolation=expected.interpolation,
-        # what is padded becomes zero
-        fill=tuple(round(255 * colour) for colour in expected.mean) if policy == "pad" else (0, 0, 0),
+        fill=_padding(expected.mean) if policy == "pad" else (0, 0, 0),
     )
+
+
+def _padding(mean: tuple[float, ...]) -> tuple[int, ...]:
+    """The colour that normalisation makes zero, or nearly: 8 bits round it."""
+    return tuple(round(255 * colour) for colour in mean)
 
 
 def _is_length(side: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Random weights that a seed alone decides."""
+"""Randomness of torch that a seed alone decides."""
 
 from __future__ import annotations
 
@@ -16,16 +16,35 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """A context in which modules are made with the float32 weights of a seed.
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """A context in which a seed decides what torch draws, and modules are made in float32.
 
-    torch's generator on the CPU and its default dtype are left as they were found. Threads take turns.
+    torch's generators on the CPU and on the device, and its default dtype, are left as they were found; other devices'
+    generators are not touched, as ``torch.manual_seed`` would. Threads take turns.
+
+    Parameters
+    ----------
+    seed : int
+    device : str, default="cpu"
     """
-    with _LOCK, torch.random.fork_rng(devices=[]):
+    with _LOCK:
+        generators = [torch.default_generator, *_generators_on(torch.device(device))]
+        states = [generator.get_state() for generator in generators]
         dtype = torch.get_default_dtype()
         torch.set_default_dtype(torch.float32)
-        torch.default_generator.manual_seed(seed)
         try:
+            for generator in generators:
+                generator.manual_seed(seed)
             yield
         finally:
             torch.set_default_dtype(dtype)
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+
+
+def _generators_on(device: torch.device) -> list[torch.Generator]:
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        index = torch.cuda.current_device() if device.index is None else device.index
+        return [torch.cuda.default_generators[index]]
+    return [torch.mps._get_default_mps_generator()] if device.type == "mps" else []

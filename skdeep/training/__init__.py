@@ -3,7 +3,7 @@
 from skdeep.training.bp_mll import RankingThreshold
 from skdeep.training.inputs import ImageRows, Rows, TableRows
 from skdeep.training.losses import CRITERIA, make_criterion
-from skdeep.training.net import fit_net, net_outputs, seeded
+from skdeep.training.net import fit_net, net_outputs
 
 __all__ = [
     "CRITERIA",
@@ -14,5 +14,4 @@ __all__ = [
     "fit_net",
     "make_criterion",
     "net_outputs",
-    "seeded",
 ]

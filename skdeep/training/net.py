@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import Dataset
 
+from skdeep.backbones import seeded
 from skdeep.training.inputs import Arguments, Rows
 
 Batch = tuple[Arguments, tuple[torch.Tensor, torch.Tensor]]
@@ -193,27 +193,3 @@ def net_outputs(net: WeightedNet, rows: Rows) -> NDArray[np.float64]:
     nothing = torch.zeros(len(rows))
     outputs = net.forward(WeightedRows(rows, nothing, nothing), training=False, device="cpu")
     return outputs.double().numpy()
-
-
-@contextmanager
-def seeded(seed: int, device: str) -> Iterator[None]:
-    """Seed torch's generators of the CPU and of a device within the block, and leave them as they were found.
-
-    Other devices' generators are not touched, as ``torch.manual_seed`` would.
-    """
-    kind = torch.device(device).type
-    generators = {"cpu": torch.default_generator}
-    if kind == "cuda":
-        index = torch.device(device).index
-        torch.cuda.init()  # type: ignore[no-untyped-call]
-        generators["cuda"] = torch.cuda.default_generators[torch.cuda.current_device() if index is None else index]
-    elif kind == "mps":
-        generators["mps"] = torch.mps._get_default_mps_generator()
-    states = {name: generator.get_state() for name, generator in generators.items()}
-    try:
-        for generator in generators.values():
-            generator.manual_seed(seed)
-        yield
-    finally:
-        for name, generator in generators.items():
-            generator.set_state(states[name])
