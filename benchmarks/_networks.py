@@ -16,7 +16,7 @@ from sklearn.utils import Bunch
 from torch import nn
 
 from skdeep import CNNFeatureExtractor
-from skdeep.backbones import PRECISIONS, build_backbone, resolve_precision
+from skdeep.backbones import PRECISIONS, build_backbone
 from skdeep.datasets import load_planet, make_aerial_scenes
 
 SCENE_SIZE = 256  # pixels: the side of Planet's chips
@@ -68,7 +68,7 @@ def described(paths: Sequence[Any], backbone: str, image_size: int | str) -> str
 
 def network_of(extractor: CNNFeatureExtractor, device: str = "cpu") -> nn.Module:
     """The very network that a fitted extractor uses: all that want the same one share it."""
-    return build_backbone(extractor.backbone_, device, frozen=resolve_precision(extractor.precision, device))
+    return build_backbone(extractor.backbone_, device, frozen=extractor.precision_)
 
 
 def bare_network_of(extractor: CNNFeatureExtractor, device: str = "cpu") -> nn.Module:

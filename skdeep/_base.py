@@ -28,8 +28,8 @@ from skdeep.backbones import (
     RESIZE,
     resolve_backbone,
     resolve_device,
-    resolve_precision,
     seeded,
+    settle_precision,
 )
 from skdeep.features import extract_features, open_store
 from skdeep.images import Images, as_images
@@ -106,7 +106,6 @@ class ImageEstimator(BaseEstimator):
 
     def _settle(self, images: Images, seed: int) -> None:
         """Settle the network, its precision and the form of X."""
-        self.precision_ = resolve_precision(self.precision, resolve_device(self.device))
         self.backbone_ = resolve_backbone(
             self.backbone,
             weights=self.weights,
@@ -120,6 +119,7 @@ class ImageEstimator(BaseEstimator):
             seed=seed,
             fingerprint=self.fingerprint,
         )
+        self.precision_ = settle_precision(self.precision, self.backbone_, resolve_device(self.device))
         self.format_ = images.format
 
     def _features(self, images: Images) -> NDArray[np.float32]:

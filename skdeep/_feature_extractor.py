@@ -64,7 +64,8 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         The value of white in arrays; settled in ``fit``. ``"auto"`` is 255 for integers and 1 for floats up to 1.
     precision : {"auto", "float32", "bf16", "float16"}, default="auto"
         What the network multiplies in; features are float32 always. ``"auto"`` is bf16 where the hardware multiplies
-        in it (CPUs with AMX or AVX512-BF16, CUDA from Ampere on), which is some times as fast, else float32.
+        in it (CPUs with AMX or AVX512-BF16, CUDA from Ampere on), which is up to some times as fast, and a named
+        network bears it: the features of two pictures of noise change by less than 2 %. Else it is float32.
     batch_size : int, default=32
         Images that pass the network together.
     device : str, default="auto"

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from skdeep.backbones import autocast, resolve_device, resolve_precision
+from skdeep.backbones import (
+    autocast,
+    registry,
+    resolve_backbone,
+    resolve_device,
+    resolve_precision,
+    settle_precision,
+)
 
 
 def test_devices_are_torchs_own_names() -> None:
@@ -48,3 +56,14 @@ def test_autocast_overrules_the_callers(precision: str, dtype: torch.dtype) -> N
     for outer in (torch.bfloat16, torch.float16):
         with torch.autocast("cpu", outer), autocast(precision, "cpu"):
             assert (numbers @ numbers).dtype == dtype
+
+
+def test_auto_precision_is_low_only_for_named_networks_that_bear_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    named = resolve_backbone("small_cnn", weights=None, image_size=32, seed=0)
+    own = resolve_backbone(nn.Flatten(), weights=None, image_size=32, seed=0)
+    assert settle_precision("auto", named, "cpu") == "bf16"
+    assert settle_precision("auto", own, "cpu") == "float32"
+    monkeypatch.setattr(registry, "_BEARABLE", 1e-6)
+    assert settle_precision("auto", named, "cpu") == "float32"
+    assert {settle_precision("bf16", backbone, "cpu") for backbone in (named, own)} == {"bf16"}

@@ -5,7 +5,15 @@ from skdeep.backbones.describe import BackboneInfo, describe_backbone
 from skdeep.backbones.devices import PRECISIONS, autocast, resolve_device, resolve_precision
 from skdeep.backbones.groups import layer_groups
 from skdeep.backbones.networks import list_backbones
-from skdeep.backbones.registry import RESIZE, Backbone, build_backbone, feature_size, pass_pictures, resolve_backbone
+from skdeep.backbones.registry import (
+    RESIZE,
+    Backbone,
+    build_backbone,
+    feature_size,
+    pass_pictures,
+    resolve_backbone,
+    settle_precision,
+)
 from skdeep.backbones.seeding import seeded
 from skdeep.backbones.taps import POOLS
 
@@ -27,4 +35,5 @@ __all__ = [
     "resolve_device",
     "resolve_precision",
     "seeded",
+    "settle_precision",
 ]

@@ -31,7 +31,7 @@ def resolve_device(device: str) -> str:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """The precision that a name means on a device.
+    """The precision that a name means on a device, whatever the network.
 
     ``"auto"`` is bf16 where the hardware multiplies in it (CPUs with AMX or AVX512-BF16, CUDA devices from Ampere on),
     else float32.

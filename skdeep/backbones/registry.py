@@ -29,7 +29,7 @@ from skdeep.backbones.channels import (
     mixing,
     picture_convolution,
 )
-from skdeep.backbones.devices import autocast, cast_weights
+from skdeep.backbones.devices import autocast, cast_weights, resolve_precision
 from skdeep.backbones.dryrun import dry_run, first_tensor, shapes_of
 from skdeep.backbones.folding import fold_batch_norms
 from skdeep.backbones.library import Preprocessing
@@ -55,6 +55,7 @@ from skdeep.exceptions import WeightsError
 from skdeep.images import Geometry
 
 RESIZE = ("auto", "squash", "crop", "pad")
+_BEARABLE = 0.02  # relative error of features that low precision may bring unasked
 _OWN_SIZE = 64  # pixels: what the user's own modules take unless told otherwise
 
 
@@ -280,6 +281,39 @@ def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None
     return _build_frozen(backbone, device, frozen) if frozen else _build_trainable(backbone, device)
 
 
+def settle_precision(precision: str, backbone: Backbone, device: str) -> str:
+    """The precision that a name means for a network on a device.
+
+    ``"auto"`` is bf16 where the device multiplies in it and a named network bears it: its rows for two pictures of
+    noise change by less than 2 % (norm of the difference over the norm). Else it is float32, as for the user's own
+    modules, of which nothing is known.
+    """
+    resolved = resolve_precision(precision, device)
+    if precision == "auto" and resolved != "float32" and not _bears(backbone, device, resolved):
+        return "float32"
+    return resolved
+
+
+def _bears(backbone: Backbone, device: str, precision: str) -> bool:
+    return backbone.module is None and _precision_error(backbone, device, precision) < _BEARABLE
+
+
+@functools.lru_cache(maxsize=64)
+def _precision_error(backbone: Backbone, device: str, precision: str) -> float:
+    with torch.inference_mode():
+        exact, rounded = (
+            pass_pictures(build_backbone(backbone, device, frozen=name), backbone, _noise(backbone).to(device), name)
+            for name in ("float32", precision)
+        )
+        return float((rounded - exact).norm() / exact.norm())
+
+
+def _noise(backbone: Backbone) -> torch.Tensor:
+    """Two pictures, always the same."""
+    shape, generator = (2, backbone.n_channels, *backbone.geometry.size), torch.Generator().manual_seed(0)
+    return torch.rand(shape, generator=generator, dtype=torch.float32)
+
+
 def pass_pictures(network: nn.Module, backbone: Backbone, pixels: torch.Tensor, precision: str) -> torch.Tensor:
     """Pass a batch of pixels through a network as its description and a resolved precision say.
 
@@ -337,11 +371,9 @@ def _build_trainable(backbone: Backbone, device: str) -> nn.Module:
 
 @functools.lru_cache(maxsize=2)
 def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
-    shape, generator = (2, backbone.n_channels, *backbone.geometry.size), torch.Generator().manual_seed(0)
-    noise = torch.rand(shape, generator=generator, dtype=torch.float32)
     network = _build_named(backbone, device)
     with torch.inference_mode(False):
-        folded = fold_batch_norms(network, backbone.normalise(noise.to(device)))
+        folded = fold_batch_norms(network, backbone.normalise(_noise(backbone).to(device)))
         if folded is network and precision == "float32":
             _BUILT[backbone] = network
         return cast_weights(folded, precision).to(memory_format=torch.channels_last)
