@@ -91,7 +91,7 @@ class ImageEstimator(BaseEstimator):
     on_error: Literal["raise", "nan"] = "raise"
 
     def _images(self, X: Any) -> Images:
-        """Take X as images: in the form that was settled, or else that X shows."""
+        """Take X as images, in the form that it shows."""
         return as_images(
             X,
             image_shape=self.image_shape,

@@ -17,25 +17,9 @@ from scipy import sparse
 
 from skdeep.exceptions import ImageError
 from skdeep.images import Geometry, as_images
+from tests.reading import digests_of, pixels_of
 
 Array = NDArray[Any]
-
-
-def pixels_of(X: Any, size: tuple[int, int] = (32, 32), **options: Any) -> Array:
-    """All pictures of X, which have this size, as one uint8 array (n, h, w, c), whatever range X came in."""
-    images = as_images(X, **options)
-    pixels = [images.pixels(row, Geometry(size)) for row in range(len(images))]
-    assert all(picture.dtype in (torch.uint8, torch.float32) for picture in pixels)
-    assert all(picture.shape == (images.format.n_channels, *size) for picture in pixels)
-    whole = [picture * 255 if picture.is_floating_point() else picture.float() for picture in pixels]
-    stacked = torch.stack(whole).numpy()
-    np.testing.assert_allclose(stacked, stacked.round(), atol=1e-3)
-    return np.moveaxis(stacked.round().astype(np.uint8), 1, -1)
-
-
-def digests_of(X: Any, **options: Any) -> list[bytes]:
-    images = as_images(X, **options)
-    return images.digests()
 
 
 FORMS_OF_PATHS = {

@@ -15,13 +15,9 @@ from PIL import Image
 from skdeep.exceptions import ImageError
 from skdeep.images import Geometry, as_images, sources
 from skdeep.images.decode import decode
+from tests.reading import digests_of
 
 Array = NDArray[Any]
-
-
-def digests_of(X: Any, **options: Any) -> list[bytes]:
-    images = as_images(X, **options)
-    return images.digests()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])

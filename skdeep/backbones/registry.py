@@ -371,12 +371,16 @@ def _build_trainable(backbone: Backbone, device: str) -> nn.Module:
 
 @functools.lru_cache(maxsize=2)
 def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
-    network = _build_named(backbone, device)
     with torch.inference_mode(False):
+        if precision != "float32":
+            # that one is there, where the precision was settled by comparison
+            exact = copy.deepcopy(_build_frozen(backbone, device, "float32"))
+            return cast_weights(exact, precision).to(memory_format=torch.channels_last)
+        network = _build_named(backbone, device)
         folded = fold_batch_norms(network, backbone.normalise(_noise(backbone).to(device)))
-        if folded is network and precision == "float32":
+        if folded is network:
             _BUILT[backbone] = network
-        return cast_weights(folded, precision).to(memory_format=torch.channels_last)
+        return folded.to(memory_format=torch.channels_last)
 
 
 def _build_named(backbone: Backbone, device: str) -> nn.Module:

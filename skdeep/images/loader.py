@@ -61,9 +61,10 @@ def load_batches(
         pictures = _Pictures(images, geometry, pool, failures, cache)
 
         def load(rows: Sequence[int]) -> Batch:
-            loaded = pictures.load(rows)
-            pixels = _stack([loaded[row] for row in rows if row in loaded])
-            return [row for row in rows if row in loaded], pixels.pin_memory() if kind == "cuda" else pixels
+            found = pictures.load(rows)
+            whole = [row for row in rows if row in found]
+            pixels = _stack([found[row] for row in whole])
+            return whole, pixels.pin_memory() if kind == "cuda" else pixels
 
         loaded = (batch for batch in map(load, batches) if batch[0])
         if kind == "cpu":
