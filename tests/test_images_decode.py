@@ -435,7 +435,7 @@ def test_drafts_move_no_edge_by_more_than_a_sixteenth_of_a_pixel(side: int, draf
 
 
 def test_drafts_are_much_cheaper() -> None:
-    content = encoded(natural(1200, 1600), "JPEG", quality=90)
+    content = encoded(natural(2400, 3200), "JPEG", quality=90)
 
     def seconds(geometry: Geometry | None) -> float:
         start = time.process_time()
