@@ -89,6 +89,12 @@ def test_suggestions_follow_the_rates_and_not_the_unit_of_the_loss(losses: list[
     assert shifted[1:] == pytest.approx([powers_of_two * rate for rate in suggestions(curve)[1:]])
 
 
+def test_a_flat_stretch_is_no_part_of_a_fall() -> None:
+    # smoothing leaves zeros exactly as they are
+    curve = RateCurve(np.geomspace(1e-7, 10, 100), np.repeat([0.0, -1.0], [60, 40]))
+    assert curve.valley == pytest.approx(math.sqrt(curve.rates[60] * curve.rates[99]), rel=0.3)
+
+
 def test_a_curve_that_only_falls_gives_its_middle() -> None:
     curve = curve_smoothed_to(np.linspace(1.0, 0.1, 100))
     rates = curve.rates
