@@ -164,6 +164,9 @@ def test_one_cycle_passes_its_marks() -> None:
 def test_a_constant_rate_rises_over_its_warm_up_only() -> None:
     phase = Phase(policy="constant", warmup=0.25, max_epochs=4, lr=0.8)
     np.testing.assert_allclose(learning_rates(phase, 4), [0.2, 0.4, 0.6, 0.8] + [0.8] * 12)
+    # 0.7 of 4 steps is nearest to 3
+    uneven = Phase(policy="constant", warmup=0.7, max_epochs=1, lr=0.9)
+    np.testing.assert_allclose(learning_rates(uneven, 4), [0.3, 0.6, 0.9, 0.9])
     assert set(learning_rates(Phase(policy="constant", max_epochs=4, lr=0.8), 4)) == {0.8}
     np.testing.assert_allclose(learning_rates(Phase(policy="constant", warmup=1.0, max_epochs=1, lr=1.0), 2), [0.5, 1])
 
