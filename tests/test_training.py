@@ -1,4 +1,4 @@
-"""Losses, thresholds, batches and the net behind the estimators."""
+"""Thresholds, batches and the net behind the estimators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.special import expit, log_softmax
 from torch import nn
 
 from skdeep.backbones import seeded
@@ -24,7 +23,6 @@ from skdeep.training import (
     RankingThreshold,
     TableRows,
     fit_net,
-    make_criterion,
     net_outputs,
 )
 from skdeep.training.bp_mll import best_thresholds
@@ -38,70 +36,6 @@ def logits_and_indicator(n_rows: int = 20, n_labels: int = 5) -> tuple[Array, Ar
     indicator = rng.integers(2, size=(n_rows, n_labels))
     indicator[0], indicator[1] = 0, 1
     return rng.normal(scale=3, size=(n_rows, n_labels)), indicator
-
-
-def losses(name: str, logits: Array, targets: Array) -> Array:
-    dtype = torch.int64 if name == "cross_entropy" else torch.float64
-    return CRITERIA[name]()(torch.tensor(logits), torch.tensor(targets, dtype=dtype)).numpy()
-
-
-def test_bce_equals_its_formula() -> None:
-    logits, indicator = logits_and_indicator()
-    probabilities = expit(logits)
-    expected = -np.log(np.where(indicator, probabilities, 1 - probabilities)).mean(axis=1)
-    np.testing.assert_allclose(losses("bce", logits, indicator), expected)
-
-
-def test_cross_entropy_equals_its_formula() -> None:
-    logits, _ = logits_and_indicator()
-    classes = np.arange(len(logits)) % 5
-    expected = -log_softmax(logits, axis=1)[np.arange(len(logits)), classes]
-    np.testing.assert_allclose(losses("cross_entropy", logits, classes), expected)
-
-
-def test_bp_mll_equals_the_sum_over_pairs() -> None:
-    logits, indicator = logits_and_indicator()
-    outputs = np.tanh(logits)
-    expected = []
-    for row, relevant in zip(outputs, indicator, strict=True):
-        pairs = [np.exp(row[j] - row[i]) for i in np.flatnonzero(relevant) for j in np.flatnonzero(1 - relevant)]
-        expected.append(np.mean(pairs) if pairs else 0.0)
-    np.testing.assert_allclose(losses("bp_mll", logits, indicator), expected)
-    assert expected[0] == expected[1] == 0
-
-
-@pytest.mark.parametrize("name", ["bce", "bp_mll"])
-@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
-def test_gradients_are_finite(name: str, size: float) -> None:
-    logits, indicator = logits_and_indicator()
-    tensor = torch.tensor(logits * size, dtype=torch.float32, requires_grad=True)
-    CRITERIA[name]()(tensor, torch.tensor(indicator, dtype=torch.float32)).mean().backward()
-    assert tensor.grad is not None
-    assert torch.isfinite(tensor.grad).all()
-    if name == "bp_mll":
-        assert (tensor.grad[:2] == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("kind", "auto"),
-    [("binary", "BinaryCrossEntropy"), ("multiclass", "CrossEntropy"), ("multilabel", "BinaryCrossEntropy")],
-)
-def test_auto_criterion_suits_the_targets(kind: Any, auto: str) -> None:
-    assert type(make_criterion("auto", kind, 3)).__name__ == auto
-
-
-@pytest.mark.parametrize(
-    ("criterion", "kind", "n_outputs", "message"),
-    [
-        ("bp_mll", "binary", 1, r"'bp_mll' does not suit binary targets; use one of \['auto', 'bce'\]"),
-        ("bce", "multiclass", 3, r"'bce' does not suit multiclass targets; use one of \['auto', 'cross_entropy'\]"),
-        ("cross_entropy", "multilabel", 3, r"does not suit multilabel targets; use one of \['auto', 'bce', 'bp_mll'\]"),
-        ("bp_mll", "multilabel", 1, "needs at least 2 labels, got 1"),
-    ],
-)
-def test_a_criterion_that_does_not_suit_is_refused(criterion: str, kind: Any, n_outputs: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make_criterion(criterion, kind, n_outputs)
 
 
 @settings(deadline=None)
