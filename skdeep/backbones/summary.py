@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _N_PICTURES = 2  # in a dry run
-_NEVER = 2**62  # after all calls
 
 
 def summarise(network: nn.Module, *, n_channels: int, image_size: int | tuple[int, int]) -> pd.DataFrame:
@@ -41,7 +40,7 @@ def summarise(network: nn.Module, *, n_channels: int, image_size: int | tuple[in
         - ``trainable``: whether any of them learns.
 
         The sum of ``n_parameters`` is the number of the network's parameters. What is not called itself (weights that
-        functions use, or that no picture meets) follows the module around it, or else comes last.
+        functions use, or that no picture meets) comes last within the module around it that is.
 
     Raises
     ------
@@ -71,10 +70,10 @@ def summarise(network: nn.Module, *, n_channels: int, image_size: int | tuple[in
             f"{error}"
         ) from error
     last = {step.name: step.shape for step in steps}
-    began = _beginnings(shapes, steps)
+    places = _places(shapes, steps)
     rows = []
     known: set[nn.Parameter] = set()
-    for name, module in sorted(shapes.named_modules(), key=lambda item: began[item[0]]):
+    for name, module in sorted(shapes.named_modules(), key=lambda item: places[item[0]]):
         held = set(module.parameters(recurse=False)) - known
         is_called_leaf = name in last and not any(module.children())
         if held or is_called_leaf:
@@ -85,18 +84,22 @@ def summarise(network: nn.Module, *, n_channels: int, image_size: int | tuple[in
     return pd.DataFrame(rows, columns=["layer", "type", "output_shape", "n_parameters", "trainable"])
 
 
-def _beginnings(network: nn.Module, steps: list[Step]) -> dict[str, int]:
-    """When each module was first called; what was not, with the nearest around it that was, but not the network."""
+def _places(network: nn.Module, steps: list[Step]) -> dict[str, tuple[int, bool]]:
+    """What sorts modules: when they were first called, or when the last call within the nearest called around them."""
     called: dict[str, int] = {"": -1}
     for step in steps:
         called[step.name] = min(step.began, called.get(step.name, step.began))
-    began = {}
+    places = {}
     for name, _ in network.named_modules():
+        if name in called:
+            places[name] = (called[name], False)
+            continue
         around = name
         while around not in called:
             around = around.rpartition(".")[0]
-        began[name] = called[around] if around or not name else _NEVER
-    return began
+        inside = f"{around}." if around else ""
+        places[name] = (max(began for other, began in called.items() if f"{other}.".startswith(inside)), True)
+    return places
 
 
 def _of_one(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:

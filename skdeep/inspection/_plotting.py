@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # of Okabe and Ito, "Color universal design", 2008: told apart by colour-blind eyes too
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 _SHADE = "#F1F1F1"
-_NARROW = 0.07  # share of the width below which the text of a stretch stands upright
+_NARROW = 0.09  # share of the width below which the text of a stretch stands upright
 
 
 class Stretch(NamedTuple):
@@ -85,6 +85,13 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
+def legend_below(ax: Axes, handles: Sequence[Any]) -> None:
+    """A legend beneath the axes, where it covers no line."""
+    ax.legend(
+        handles=handles, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.15), columnspacing=1.2
+    )
+
+
 def phase_text(train: Any, image_size: Any) -> str:
     """What stands above a phase: the layers that learn, and the pictures' height."""
     learning = f"{train} groups" if not isinstance(train, str) and train != 1 else str(train)
@@ -99,7 +106,7 @@ def shade(axes: Sequence[Axes], stretches: Sequence[Stretch]) -> list[Text]:
     if not stretches:
         return []
     whole = stretches[-1].last - stretches[0].first + 1
-    upright = min(stretch.last - stretch.first + 1 for stretch in stretches) < _NARROW * whole
+    narrow = [stretch.last - stretch.first + 1 < _NARROW * whole for stretch in stretches]
     for ax in axes:
         ax.set_xlim(stretches[0].first - 0.5, stretches[-1].last + 0.5)
         for stretch in stretches[1::2]:
@@ -116,7 +123,7 @@ def shade(axes: Sequence[Axes], stretches: Sequence[Stretch]) -> list[Text]:
             rotation=90 if upright else 0,
             fontsize=9,
         )
-        for stretch in stretches
+        for stretch, upright in zip(stretches, narrow, strict=True)
     ]
 
 
@@ -140,13 +147,12 @@ def write_cells(ax: Axes, image: AxesImage, texts: NDArray[Any], *, fontsize: fl
 
 
 def share_text(share: float) -> str:
-    """A share in two digits, without the nought in front: ``.07``, and ``1`` for all."""
+    """A share in two digits, no nought in front: ``.07``. ``0`` and ``1`` are exact, ``.00`` and ``1.0`` not."""
     if not np.isfinite(share):
         return "-"
-    rounded = f"{share:.2f}"
-    if rounded == "1.00":
-        return "1"
-    return rounded.removeprefix("0") if share else "0"
+    if share in {0, 1}:
+        return f"{share:g}"
+    return "1.0" if share >= 0.995 else f"{share:.2f}".removeprefix("0")
 
 
 def count_text(count: float) -> str:

@@ -127,9 +127,13 @@ class LabelCooccurrenceDisplay:
             If a row is a plain string, or has a label that ``label_names`` lacks, or there is no label.
         """
         pyplot(f"{cls.__name__}.from_labels")
-        rows = [{labels} if isinstance(labels, str) else set(labels) for labels in y]
+        rows = [labels if isinstance(labels, str) else {str(label) for label in labels} for labels in y]
+        if plain := [row for row, labels in enumerate(rows) if isinstance(labels, str)]:
+            raise ValueError(
+                f"y must hold collections of labels, but row {plain[0]} is the string {rows[plain[0]]!r}; split it."
+            )
         found = sorted(set().union(*rows))
-        names = found if label_names is None else list(label_names)
+        names = found if label_names is None else [str(name) for name in label_names]
         if unknown := [name for name in found if name not in names]:
             raise ValueError(f"y has labels that label_names lacks: {listed(unknown)}.")
         if not names:
@@ -149,11 +153,11 @@ class LabelCooccurrenceDisplay:
         -------
         self : LabelCooccurrenceDisplay
         """
+        n_labels = len(self.counts)
+        side = max(3.2, 1.5 + 0.28 * n_labels)
+        self.figure_, self.ax_ = one_axes(self, ax, (side, side))
         from matplotlib.colors import Normalize, PowerNorm
 
-        n_labels = len(self.counts)
-        side = max(3.2, 1.6 + 0.29 * n_labels)
-        self.figure_, self.ax_ = one_axes(self, ax, (side, side))
         names = self.label_names if self.label_names is not None else [f"y{row}" for row in range(n_labels)]
         if self.conditional:
             cells = np.ma.masked_invalid(_conditional(self.counts))
@@ -166,9 +170,9 @@ class LabelCooccurrenceDisplay:
             names_left = list(names)
         self.image_ = self.ax_.imshow(cells, cmap="Blues", norm=norm)
         texts = np.array([[form(cell) for cell in row] for row in cells.filled(0)], dtype=object)
-        self.texts_ = write_cells(self.ax_, self.image_, texts, fontsize=7 if n_labels > 8 else 9)
+        self.texts_ = write_cells(self.ax_, self.image_, texts, fontsize=6.5 if n_labels > 8 else 9)
         self.ax_.set_facecolor("0.93")
-        self.ax_.set_xticks(range(n_labels), names, rotation=45 if n_labels <= 8 else 90)
+        self.ax_.set_xticks(range(n_labels), names, rotation=90)
         self.ax_.set_yticks(range(n_labels), names_left)
         self.ax_.tick_params(length=0)
         self.ax_.spines[:].set_visible(False)

@@ -319,7 +319,7 @@ class AugmentedViewsDisplay:
         return cls._of(
             images,
             getattr(classifier, "augmentation", None),
-            Geometry((224, 224), "pad", fill=(_WHITE,)) if backbone is None else backbone.geometry,
+            Geometry((224, 224), "crop") if backbone is None else backbone.geometry,
             (n_images, n_views),
             random_state,
         ).plot(ax=ax)
@@ -348,7 +348,7 @@ class AugmentedViewsDisplay:
         n_images, n_views : int
             Rows, and views of each picture: 3 and 5 unless told otherwise. Fewer rows where there are fewer pictures.
         image_size : int, default=224
-            Side in pixels to which pictures are brought before, their proportions kept.
+            Side in pixels of the centre of each picture, which is cut out before.
         random_state : int, RandomState instance or None, default=None
             Decides the views.
         ax : array of Axes, default=None
@@ -367,7 +367,7 @@ class AugmentedViewsDisplay:
         """
         pyplot(f"{cls.__name__}.from_images")
         images = images if isinstance(images, Images) else as_images(images)
-        geometry = Geometry((image_size, image_size), "pad", fill=(_WHITE,))
+        geometry = Geometry((image_size, image_size), "crop")
         return cls._of(images, augmentation, geometry, (n_images, n_views), random_state).plot(ax=ax)
 
     @classmethod

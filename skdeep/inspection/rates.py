@@ -18,6 +18,7 @@ from skdeep.inspection._plotting import (
     SKY,
     VERMILION,
     Stretch,
+    legend_below,
     one_axes,
     phase_text,
     pyplot,
@@ -179,19 +180,22 @@ class LearningRateScheduleDisplay:
                 color=_HEAD if is_head else _BACKBONE[group % len(_BACKBONE)],
                 linestyle="-" if is_head else _STYLES[1 + group % 3],
                 linewidth=1.8,
+                # at the same rate the broken lines of the others show upon the head's
+                zorder=2 if is_head else 2.1,
             )
             self.lines_.append(line)
         if log:
             self.ax_.set_yscale("log")
         else:
             self.ax_.set_ylim(bottom=0)
-            self.ax_.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+            # a common factor would stand where the phases' texts are
+            self.ax_.yaxis.set_major_formatter("{x:g}")
         self.ax_.set(xlabel="step", ylabel="learning rate")
         tidy(self.ax_)
         learning = [line for line, column in zip(self.lines_, rates.T, strict=True) if (column > 0).any()]
         if len(learning) > 1:
             # the head's rate is the highest: first in the list too
-            self.ax_.legend(handles=learning[::-1], frameon=False)
+            legend_below(self.ax_, learning[::-1])
         self.phase_texts_ = shade([self.ax_], [Stretch(*phase) for phase in self.phases])
         return self
 
@@ -199,8 +203,8 @@ class LearningRateScheduleDisplay:
 class LearningRateFinderDisplay:
     """The loss while the learning rate grows from step to step, and the rates that this suggests.
 
-    Use :meth:`from_curve`; the constructor takes what it finds. The y-axis shows the range of the smoothed losses:
-    single losses may lie beyond it.
+    Use :meth:`from_curve`; the constructor takes what it finds. The y-axis shows how the smoothed loss falls, and as
+    much of its rise as half of the fall again: where training diverges, the curves leave the picture.
 
     Parameters
     ----------
@@ -280,10 +284,7 @@ class LearningRateFinderDisplay:
         self.lines_ = {"losses": raw, "smoothed": smooth}
         self.ax_.set_xscale("log")
         self.ax_.set(xlabel="learning rate", ylabel="loss")
-        finite = smoothed[np.isfinite(smoothed)]
-        if len(finite):
-            margin = 0.1 * (np.ptp(finite) or 1)
-            self.ax_.set_ylim(finite.min() - margin, finite.max() + margin)
+        self.ax_.set_ylim(_loss_range(smoothed))
         self.marks_ = {
             name: self.ax_.axvline(rate, color=colour, linestyle=style, linewidth=1.8, label=f"{name}: {rate:.1e}")
             for (name, rate), colour, style in zip(
@@ -295,10 +296,22 @@ class LearningRateFinderDisplay:
         return self
 
 
+def _loss_range(smoothed: NDArray[np.float64]) -> tuple[float, float]:
+    """Bottom and top of the y-axis."""
+    finite = smoothed[np.isfinite(smoothed)]
+    if len(finite) == 0:
+        return 0, 1
+    lowest = int(finite.argmin())
+    bottom, top = finite[lowest], finite[: lowest + 1].max()
+    # a loss that only rises has no fall to go by
+    fall = top - bottom or np.ptp(finite) or 1
+    return bottom - 0.1 * fall, top + 0.5 * fall
+
+
 def _group_name(group: int, n_groups: int) -> str:
     if group == n_groups - 1:
         return "head"
-    return "backbone" if n_groups == 2 else f"backbone, group {group + 1} of {n_groups - 1}"
+    return "backbone" if n_groups == 2 else f"group {group + 1}"
 
 
 def _aligned(tables: Sequence[NDArray[np.float64]]) -> Iterator[NDArray[np.float64]]:

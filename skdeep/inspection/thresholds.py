@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from skdeep.inspection._answers import check_decisions, names_of, probabilities_of
-from skdeep.inspection._plotting import BLUE, ORANGE, VERMILION, one_axes, pyplot, tidy
+from skdeep.inspection._plotting import BLUE, ORANGE, VERMILION, legend_below, one_axes, pyplot, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Average = Literal["samples", "micro", "macro"]
 
-_CELLS = 2**22  # numbers of rows times thresholds that are counted at once
+_CELLS = 2**19  # numbers of rows times thresholds that are counted at once
 
 
 class ThresholdCurveDisplay:
@@ -237,7 +237,7 @@ class ThresholdCurveDisplay:
         )
         self.ax_.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(-0.02, 1.02), title=self.name)
         tidy(self.ax_)
-        self.ax_.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16), columnspacing=1.2)
+        legend_below(self.ax_, [*self.lines_.values(), self.mark_])
         return self
 
 
