@@ -150,6 +150,13 @@ def test_divergence_does_not_squeeze_the_fall() -> None:
     assert bottom < 0.5 < 1 < top < 2
 
 
+def test_losses_in_front_of_the_smoothed_minimum_are_all_shown() -> None:
+    losses = np.array([1.0, 0.9, 0.2, 0.1, 0.3, 5.0])
+    smoothed = np.array([1.0, 0.99, 0.9, 0.8, 0.7, 2.0])
+    bottom, top = LearningRateFinderDisplay(np.logspace(-3, 0, 6), losses, smoothed).plot().ax_.get_ylim()
+    assert bottom < 0.1 < 1 < top < 2
+
+
 @pytest.mark.parametrize("losses", [[0.5, 0.5], [0.5, 0.7, 0.9], [np.nan, np.nan]])
 def test_a_curve_that_never_falls_is_drawn_all_the_same(losses: list[float]) -> None:
     display = LearningRateFinderDisplay([1e-3, 1e-2, 1e-1][: len(losses)], losses, losses).plot()

@@ -203,8 +203,8 @@ class LearningRateScheduleDisplay:
 class LearningRateFinderDisplay:
     """The loss while the learning rate grows from step to step, and the rates that this suggests.
 
-    Use :meth:`from_curve`; the constructor takes what it finds. The y-axis shows how the smoothed loss falls, and as
-    much of its rise as half of the fall again: where training diverges, the curves leave the picture.
+    Use :meth:`from_curve`; the constructor takes what it finds. The y-axis shows how the loss falls, and as much of
+    its rise as half of the fall again: where training diverges, the curves leave the picture.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ class LearningRateFinderDisplay:
         self.lines_ = {"losses": raw, "smoothed": smooth}
         self.ax_.set_xscale("log")
         self.ax_.set(xlabel="learning rate", ylabel="loss")
-        self.ax_.set_ylim(_loss_range(smoothed))
+        self.ax_.set_ylim(_loss_range(np.asarray(self.losses, dtype=float), smoothed))
         self.marks_ = {
             name: self.ax_.axvline(rate, color=colour, linestyle=style, linewidth=1.8, label=f"{name}: {rate:.1e}")
             for (name, rate), colour, style in zip(
@@ -296,15 +296,17 @@ class LearningRateFinderDisplay:
         return self
 
 
-def _loss_range(smoothed: NDArray[np.float64]) -> tuple[float, float]:
+def _loss_range(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
     """Bottom and top of the y-axis."""
-    finite = smoothed[np.isfinite(smoothed)]
-    if len(finite) == 0:
+    known = np.isfinite(losses) & np.isfinite(smoothed)
+    if not known.any():
         return 0, 1
-    lowest = int(finite.argmin())
-    bottom, top = finite[lowest], finite[: lowest + 1].max()
-    # a loss that only rises has no fall to go by
-    fall = top - bottom or np.ptp(finite) or 1
+    losses, smoothed = losses[known], smoothed[known]
+    before = slice(0, int(smoothed.argmin()) + 1)
+    # the smoothed loss falls behind the losses themselves
+    bottom, top = min(losses[before].min(), smoothed.min()), smoothed[before].max()
+    # one that only rises has no fall to go by
+    fall = top - bottom or np.ptp(smoothed) or 1
     return bottom - 0.1 * fall, top + 0.5 * fall
 
 
