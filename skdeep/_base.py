@@ -4,48 +4,67 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
+import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Options as Choices
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 from torchvision.models import WeightsEnum
 
-from skdeep._validation import Targets, check_targets
+from skdeep._saving import load_estimator, save_estimator
+from skdeep._validation import TargetKind, Targets, check_targets
 from skdeep.backbones import (
     EXTRA_CHANNELS,
     POOLS,
     PRECISIONS,
     RESIZE,
+    Backbone,
     resolve_backbone,
     resolve_device,
-    seeded,
-    settle_precision,
 )
 from skdeep.features import extract_features, open_store
 from skdeep.images import Images, as_images
+from skdeep.metrics import get_scorer
+from skdeep.model_selection._split import split_rows
 from skdeep.training import (
     CRITERIA,
+    Checkpoint,
+    Course,
+    Criterion,
+    Lesson,
+    Options,
+    Phase,
     RankingThreshold,
+    Record,
     Rows,
-    fit_net,
+    Stage,
+    Stopping,
+    WeightedNet,
     make_criterion,
-    net_outputs,
+    on_cpu,
+    report,
 )
 
 
 def draw_seed(random_state: int | RandomState | None) -> int:
     """One seed that an estimator's ``random_state`` decides; a generator's next one differs."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def beside(features: NDArray[np.float32], images: Images) -> NDArray[np.float32]:
+    """Features, and to their right the numbers beside the images."""
+    return np.hstack([features, images.side_features]) if images.format.n_side_features else features
 
 
 class ImageEstimator(BaseEstimator):
@@ -77,7 +96,7 @@ class ImageEstimator(BaseEstimator):
         "image_shape": [tuple, list, None],
         "channel_axis": [StrOptions({"auto", "first", "last"})],
         "extra_channels": [StrOptions(set(EXTRA_CHANNELS))],
-        "pixel_range": [StrOptions({"auto"}), Options(Integral, {1, 255})],
+        "pixel_range": [StrOptions({"auto"}), Choices(Integral, {1, 255})],
         "precision": [StrOptions(set(PRECISIONS))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
@@ -104,36 +123,33 @@ class ImageEstimator(BaseEstimator):
         """Take X as images in the form that ``fit`` settled."""
         return as_images(X, on_error=self.on_error, like=self.format_)
 
-    def _settle(self, images: Images, seed: int) -> None:
-        """Settle the network, its precision and the form of X."""
-        self.backbone_ = resolve_backbone(
+    def _described(self, images: Images, image_size: int | tuple[int, int] | None, seed: int) -> Backbone:
+        """The network for images at a size."""
+        return resolve_backbone(
             self.backbone,
             weights=self.weights,
             params=self.backbone_params,
             layer=self.layer,
             pool=self.pool,
-            image_size=self.image_size,
+            image_size=image_size,
             resize=self.resize,
             n_channels=images.format.n_channels,
             extra_channels=self.extra_channels,
             seed=seed,
             fingerprint=self.fingerprint,
         )
-        self.precision_ = settle_precision(self.precision, self.backbone_, resolve_device(self.device))
-        self.format_ = images.format
 
-    def _features(self, images: Images) -> NDArray[np.float32]:
-        """The network's activations, and to their right the numbers beside the images."""
-        features = extract_features(
+    def _features(self, images: Images, backbone: Backbone, precision: str) -> NDArray[np.float32]:
+        """The activations of a network as its description has it."""
+        return extract_features(
             images,
-            self.backbone_,
+            backbone,
             store=open_store(self.cache),
             batch_size=self.batch_size,
             device=resolve_device(self.device),
-            precision=self.precision_,
+            precision=precision,
             on_error=self.on_error,
         )
-        return np.hstack([features, images.side_features]) if images.format.n_side_features else features
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -144,25 +160,78 @@ class ImageEstimator(BaseEstimator):
         return tags
 
 
+@dataclass(frozen=True)
+class Sample:
+    """X as an estimator takes it, with encoded targets and weights.
+
+    Attributes
+    ----------
+    X : Images, ndarray or CSR
+    targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    weights : ndarray of float of shape (n_rows,)
+    """
+
+    X: Any
+    targets: NDArray[Any]
+    weights: NDArray[np.float64]
+
+    def lesson(self, rows: Rows) -> Lesson:
+        """Rows that were made of X, and what is to be learnt of them."""
+        return Lesson(rows, self.targets, self.weights)
+
+
 class DeepClassifier(ClassifierMixin, BaseEstimator):
     """Base of the classifiers that hold a skorch net as ``net_``.
 
-    A subclass turns X into rows and makes the module; the type of y decides the rest.
+    A subclass turns X into rows, makes the module, and makes phases ready; the type of y decides the rest.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "criterion": [StrOptions({"auto", *CRITERIA})],
+        "criterion": [StrOptions({"auto", *CRITERIA}), callable, nn.Module],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "pos_weight": [StrOptions({"balanced"}), Interval(Real, 0, None, closed="neither"), "array-like", None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "scoring": [str, callable],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
+    criterion: Any
+    class_weight: str | dict[Any, float] | list[dict[int, float]] | None
+    pos_weight: str | float | ArrayLike | None
+    label_smoothing: float
+    weight_decay: float
+    batch_size: int
+    early_stopping: bool
+    scoring: str | Callable[..., float]
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    device: str
+    random_state: int | RandomState | None
+    verbose: int
+
+    threshold_: RankingThreshold | None
+
+    # what a subclass may make parameters of
+    optimizer: str = "adamw"
+    averaging: str | None = None
+    micro_batch_size: int | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Logits; after ``criterion="bp_mll"``, the distances of the outputs to the row's threshold.
+
+        Where several outputs are averaged (of views, or of networks), the logits of the mean probabilities.
 
         Parameters
         ----------
@@ -175,11 +244,7 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
             For binary, multiclass and multilabel targets.
         """
         check_is_fitted(self)
-        outputs = net_outputs(self.net_, self._rows(X))
-        if self.threshold_ is not None:
-            outputs = np.tanh(outputs)
-            return outputs - self.threshold_(outputs)[:, None]
-        return outputs.ravel() if self._kind == "binary" else outputs
+        return self._decide(self._outputs(X))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities.
@@ -221,59 +286,210 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         positions = (decision > 0).astype(np.int64) if self._kind == "binary" else decision.argmax(axis=1)
         return self.classes_[positions]
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the fitted estimator in one file that loads without running code.
+
+        Parameters
+        ----------
+        path : str or path
+            A safetensors file, whose header carries everything but the tensors as JSON. It is replaced if it is there,
+            and written whole or not at all.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to save yet.
+        """
+        check_is_fitted(self)
+        save_estimator(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **given: Any) -> Self:
+        """Load an estimator that was saved.
+
+        Parameters
+        ----------
+        path : str or path
+        **given
+            Parameters that no file can hold: the user's own modules, classes and callables, by the names of the
+            parameters.
+
+        Returns
+        -------
+        estimator
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another class or of a newer version, or what is given is not what was saved.
+        """
+        return load_estimator(cls, path, **given)
+
+    def _decide(self, outputs: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """From the outputs of each view and network to the decision."""
+        if self.threshold_ is not None:
+            ranks = np.mean([np.tanh(output) for output in outputs], axis=0)
+            return ranks - self.threshold_(ranks)[:, None]
+        decision = outputs[0] if len(outputs) == 1 else _mean_decision(outputs, self._kind)
+        return decision.ravel() if self._kind == "binary" else decision
+
     def _check_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None
-    ) -> tuple[Targets, nn.Module, NDArray[np.float64]]:
-        """Check targets, criterion and weights, and set what they say of the estimator."""
-        targets = check_targets(X, y)
-        criterion = make_criterion(self.criterion, targets.kind, targets.n_outputs)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.sum() > 0:
-            raise ValueError("sample_weight must hold at least one positive weight.")
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, classes: ArrayLike | None = None
+    ) -> tuple[Targets, Criterion, NDArray[np.float64]]:
+        """Check targets, criterion and weights."""
+        targets = check_targets(X, y, classes)
+        weights = _check_weights(sample_weight, X, "sample_weight")
+        criterion = make_criterion(
+            self.criterion,
+            targets,
+            class_weight=self.class_weight,
+            pos_weight=self.pos_weight,
+            label_smoothing=self.label_smoothing,
+            weights=weights,
+        )
+        return targets, criterion, weights
+
+    def _remember(self, targets: Targets) -> None:
+        """Set what targets say of the estimator."""
         self._kind = targets.kind
         self.classes_ = targets.classes
         if targets.label_names is not None:
             self.label_names_ = targets.label_names
         elif hasattr(self, "label_names_"):
             del self.label_names_
-        return targets, criterion, weights
 
-    def _fit_rows(
-        self, rows: Rows, targets: Targets, criterion: nn.Module, weights: NDArray[np.float64], seed: int
-    ) -> Self:
-        """Make the module and train it on rows."""
-        values = targets.values.reshape(-1, 1) if targets.kind == "binary" else targets.values
-        device = resolve_device(self.device)
-        # within a caller's inference mode nothing could learn
-        with torch.inference_mode(False), torch.enable_grad(), seeded(seed, device):
-            self.net_ = fit_net(
-                self._module(targets.n_outputs),
-                rows,
-                values,
-                criterion=criterion,
-                sample_weight=weights,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-                max_epochs=self.max_epochs,
-                batch_size=self.batch_size,
-                device=device,
-                seed=seed,
-                verbose=int(self.verbose),
-            )
+    def _samples(
+        self,
+        X: Any,
+        targets: Targets,
+        weights: NDArray[np.float64],
+        validation: tuple[Any, Any] | None,
+        seed: int | None,
+    ) -> tuple[Sample, Sample | None]:
+        """What is learnt from, and what is held out to see how well it goes: nothing without a seed to draw it by."""
+        values = targets.columns
+        if validation is not None:
+            held_X, y_val = validation
+            known = replace(targets, values=targets.encode(held_X, y_val)).columns
+            return Sample(X, values, weights), Sample(held_X, known, np.ones(len(known)))
+        if seed is None:
+            return Sample(X, values, weights), None
+        learnt, held = split_rows(targets, self.validation_fraction, seed, weights)
+        _check_weights(weights[learnt], learnt, "sample_weight of the rows that are learnt from")
+        return tuple(Sample(self._some(X, rows), values[rows], weights[rows]) for rows in (learnt, held))  # type: ignore[return-value]
+
+    def _run_course(
+        self,
+        net: WeightedNet,
+        phases: Sequence[Phase],
+        stage_of: Callable[[int], Stage],
+        seed: int,
+        *,
+        score: Callable[[NDArray[np.float64]], float] | None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Course:
+        """Train a net phase by phase."""
+        with report(int(self.verbose), sum(int(phase.max_epochs or 0) for phase in phases)) as told:
+            course = Course(net, phases, stage_of, self._options(seed), score=score, checkpoint=checkpoint, report=told)
+            course.run()
+        return course
+
+    def _keep(self, net: WeightedNet, phases: list[Phase], records: list[Record], snapshots: list[nn.Module]) -> None:
+        """Keep what came of training."""
+        net.module = type(net.module_)  # pickles need no second one
+        self.net_ = net
+        self.phases_ = phases
+        self.history_ = pd.DataFrame(records)
+        self.n_iter_ = len(records)
+        self.snapshots_ = snapshots
         self.threshold_ = None
-        if isinstance(criterion, CRITERIA["bp_mll"]):
-            self.threshold_ = RankingThreshold(np.tanh(net_outputs(self.net_, rows)), targets.values, weights)
-        return self
+
+    def _net(self, module: nn.Module, criterion: nn.Module, precision: str, device: str) -> WeightedNet:
+        net = WeightedNet(
+            module,
+            criterion=criterion,
+            batch_size=self.batch_size,
+            train_split=None,
+            callbacks__print_log=None,
+            device=device,
+            precision=precision,
+            micro_batch_size=self.micro_batch_size,
+        )
+        net.start()
+        return net
+
+    def _options(self, seed: int) -> Options:
+        stopping = Stopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
+        return Options(self.batch_size, self.optimizer, self.weight_decay, self.averaging, stopping, seed)
+
+    def _scorer(self, held: Sample | None, targets: Targets) -> Callable[[NDArray[np.float64]], float] | None:
+        """From the outputs for the rows held out to ``scoring``; None where that is the loss."""
+        if held is None or self.scoring == "loss":
+            return None
+        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        judged, y = _Judged(targets.kind, targets.classes), targets.decode(held.targets)
+
+        def score(outputs: NDArray[np.float64]) -> float:
+            judged.known = outputs
+            return float(scorer(judged, np.arange(len(outputs)).reshape(-1, 1), y))
+
+        return score
+
+    @staticmethod
+    @abstractmethod
+    def _some(X: Any, rows: NDArray[np.int64]) -> Any:
+        """Some rows of X as ``_samples`` takes it."""
 
     @abstractmethod
-    def _rows(self, X: Any) -> Rows:
-        """X as the net takes it, after fit."""
+    def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
+        """What each network puts out for each view of X."""
 
-    @abstractmethod
-    def _module(self, n_outputs: int) -> nn.Module:
-        """An untrained module."""
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**super().__getstate__()}
+        if "net_" in state:
+            state["net_"] = on_cpu(state["net_"])
+        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+class _Judged(DeepClassifier):
+    """Stands before scorers for a classifier that is still learning: its outputs for the rows held out are known."""
+
+    def __init__(self, kind: TargetKind, classes: NDArray[Any]) -> None:
+        self.kind = self._kind = kind
+        self.classes = self.classes_ = classes
+        self.threshold_ = None
+        self.known: NDArray[np.float64] = np.empty(0)
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Nothing: it learns elsewhere."""
+        return self
+
+    @staticmethod
+    def _some(X: Any, rows: NDArray[np.int64]) -> Any:
+        return X[rows]
+
+    def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
+        return [self.known[X.ravel()]]
+
+
+def _mean_decision(outputs: list[NDArray[np.float64]], kind: str) -> NDArray[np.float64]:
+    """The logits of mean probabilities."""
+    log_n = np.log(len(outputs))
+    if kind == "multiclass":
+        return logsumexp([log_softmax(output, axis=1) for output in outputs], axis=0) - log_n
+    # of both answers in logarithms, for their difference is the logit even where one rounds to zero
+    yes, no = (logsumexp([-np.logaddexp(0, -sign * output) for output in outputs], axis=0) for sign in (1, -1))
+    return yes - no
+
+
+def _check_weights(weights: ArrayLike | None, X: Any, name: str) -> NDArray[np.float64]:
+    checked = _check_sample_weight(weights, X, dtype=np.float64, ensure_non_negative=True)
+    if not checked.sum() > 0:
+        raise ValueError(f"{name} must hold at least one positive weight.")
+    return checked

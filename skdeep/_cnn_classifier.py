@@ -3,27 +3,66 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
+import numpy as np
+import pandas as pd
 import torch
 from numpy.random import RandomState
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torchvision.models import WeightsEnum
 
-from skdeep._base import DeepClassifier, ImageEstimator, draw_seed
-from skdeep.backbones import Backbone, build_backbone, feature_size, pass_pictures, resolve_device
-from skdeep.features import open_store
-from skdeep.images import Images, check_images
-from skdeep.training import ImageRows, Rows, TableRows
+from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
+from skdeep._validation import Targets, is_multilabel
+from skdeep.backbones import (
+    Backbone,
+    build_backbone,
+    feature_size,
+    freeze,
+    layer_groups,
+    pass_pictures,
+    resolve_device,
+    seeded,
+    settle_precision,
+)
+from skdeep.backbones.summary import summarise
+from skdeep.features import open_store, pass_images
+from skdeep.images import Augmentation, Images, PictureCache, as_images, check_images, resolve_augmentation
+from skdeep.training import (
+    AVERAGES,
+    CRITERIA,
+    OPTIMIZERS,
+    Checkpoint,
+    ImageChange,
+    ImageRows,
+    Phase,
+    RankingThreshold,
+    RateCurve,
+    Stage,
+    TableRows,
+    find_rate,
+    fit_digest,
+    learn_once,
+    module_outputs,
+    prepare,
+    resolve_phases,
+)
+
+# parameters that do not shape what a fit learns
+_WITHOUT_EFFECT = {"verbose", "checkpoint", "cache", "tta", "random_state", "device", "precision"}
 
 
 class CNNClassifier(ImageEstimator, DeepClassifier):
-    """A convolutional network with a new head: only the head learns, or all of it.
+    """A convolutional network with a new head, fine-tuned phase by phase.
 
     The type of ``y`` decides what is learnt: two classes, several classes, or one decision for each label. The head is
     batch normalisation, dropout and one linear layer on the backbone's activations and the numbers beside the images.
@@ -36,36 +75,85 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         As in :class:`CNNFeatureExtractor`; where training starts.
     backbone_params, pool
         As in :class:`CNNFeatureExtractor`.
-    train : {"head", "all"}, default="head"
-        What learns. ``"head"`` trains on stored activations, so that each image passes the network once whatever the
-        number of epochs; ``"all"`` trains every layer.
-    criterion : {"auto", "bce", "bp_mll", "cross_entropy"}, default="auto"
-        The loss; as in :class:`TabularClassifier`.
+    phases : {"linear_probe", "fine_tune", "planet", "from_scratch"} or list of Phase, default="linear_probe"
+        What learns, how fast, on pictures of which size, and for how long, one phase after the other; the names are
+        those of recipes. ``"linear_probe"`` trains the head alone, on stored activations, so that each image passes
+        the network once whatever the number of epochs. ``"fine_tune"`` then goes on to all layers, the first ones
+        slowest. ``"planet"`` does both on pictures of 64, 128 and 256 pixels, as fast.ai's lesson on satellite images.
+        ``"from_scratch"`` trains all layers at one rate. See :class:`Phase`.
+    criterion : str, callable, nn.Module or class of nn.Module, default="auto"
+        The loss of logits and targets. ``"auto"`` is ``"cross_entropy"`` for several classes and ``"bce"`` (binary
+        cross-entropy) otherwise; ``"focal"`` suits all, ``"asymmetric"`` two classes and labels, ``"bp_mll"`` labels.
+        The user's own gives a loss for each row, for each row and label, or one for all.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of classes in the loss, as in scikit-learn; for labels a dict ``{0: w, 1: w}`` each, or
+        ``"balanced"``.
+    pos_weight : float, array-like of shape (n_labels,), "balanced" or None, default=None
+        Weight of the positives of each label in the loss; ``"balanced"`` is the number of negatives over that of
+        positives.
+    label_smoothing : float, default=0.0
+        How far targets move from 0 and 1 to where all classes are equally likely.
+    augmentation : {"side_on", "top_down"}, callable, Augmentation or None, default=None
+        How training pictures are changed at random: ``"side_on"`` for things that stand upright, ``"top_down"`` for
+        views from above, any transform of ``torchvision.transforms.v2``, or an :class:`~skdeep.images.Augmentation`,
+        which also mixes pictures (mixup, cutmix). Activations of pictures that change cannot be stored.
+    tta : int, default=0
+        Test-time augmentation: how many other views of each picture, made by ``augmentation``, are averaged with the
+        plain one in predictions.
     dropout : float, default=0.25
         Share of the head's inputs that is dropped at each training step.
-    lr : float, default=1e-3
-        Learning rate.
+    optimizer : {"adamw", "sgd"}, default="adamw"
+        ``"sgd"`` has a momentum of 0.9.
+    lr : float or "auto", default=1e-3
+        Learning rate of the head in phases that set none; ``"auto"`` finds one, as :meth:`find_lr` does, before the
+        first phase of each kind of ``train``.
     weight_decay : float, default=1e-4
-        Decoupled weight decay of AdamW.
-    max_epochs : int, default=20
-        Passes over the training data.
+        Of all weights but biases and the scales of normalisations; decoupled in AdamW.
+    max_epochs : int or None, default=None
+        Passes over the training data in each phase that sets none; None is the recipe's own number, or 20.
     batch_size : int, default=32
         Images in one step; at least 2, for batch normalisation cannot learn from one.
+    micro_batch_size : int or None, default=None
+        Images that pass the network at once in training: gradients of parts add up to those of the batch, but for
+        batch normalisation, which sees the parts. None is the batch; where memory runs out it is halved, with a
+        warning.
+    averaging : {"ema", "snapshots"} or None, default=None
+        ``"ema"`` ends each phase with a moving average of its weights, ``"snapshots"`` averages the predictions of the
+        networks at the cycle ends of the last phase.
+    early_stopping : bool, default=False
+        Whether a phase ends, with its best epoch's weights, once nothing improves on images held out.
+    scoring : str or callable, default="loss"
+        What is to improve: the loss, or a scorer's name or callable.
+    validation_fraction : float, default=0.1
+        Share of the images that is held out where ``early_stopping`` is set and ``fit`` is given no validation set;
+        stratified by classes, or iteratively by labels.
+    n_iter_no_change : int, default=10
+        Epochs without improvement that are borne.
+    tol : float, default=1e-4
+        What counts as an improvement.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the network of the last one.
+    checkpoint : str, path or None, default=None
+        A folder in which each fit leaves a checkpoint after each epoch, under a name that its parameters, data and
+        versions decide: a fit that was killed, and is called again with the same, goes on at its last whole epoch.
+        Checkpoints of finished fits stay, so that a search that is called again need not repeat them.
     image_size, resize, image_shape, channel_axis, extra_channels, pixel_range
-        As in :class:`CNNFeatureExtractor`.
-    precision : {"auto", "float32", "bf16"}, default="auto"
-        What the backbone multiplies in, as in :class:`CNNFeatureExtractor`; weights and the head stay float32.
+        As in :class:`CNNFeatureExtractor`; ``image_size`` is for phases that set none. Predictions are made at the
+        last phase's.
+    precision : {"auto", "float32", "bf16", "float16"}, default="auto"
+        What the backbone multiplies in, as in :class:`CNNFeatureExtractor`; weights and the head stay float32, and
+        gradients of float16 are scaled.
     device : str, default="auto"
         A device of torch; ``"auto"`` is the fastest that is there.
     cache : bool, str or path, default=True
-        The store, as in :class:`CNNFeatureExtractor`: ``train="head"`` keeps features in it, ``train="all"`` resized
-        pictures of files, so that no later epoch, fold or candidate decodes them again.
+        The store, as in :class:`CNNFeatureExtractor`: it keeps the features of networks that did not learn, and for
+        others the resized pictures of files, so that no later epoch, fold or candidate decodes them again.
     fingerprint : str or None, default=None
         As in :class:`CNNFeatureExtractor`.
     random_state : int, RandomState instance or None, default=None
-        Decides random weights, the order of images and dropout.
+        Decides random weights, the order of images, augmentation and dropout.
     verbose : int, default=0
-        Print the loss of each epoch if positive.
+        1 shows a progress bar, more prints a line for each epoch.
 
     Attributes
     ----------
@@ -73,12 +161,21 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         The classes, of shape (n_classes,); for multilabel targets, a row ``[0, 1]`` a label, of shape (n_labels, 2).
     label_names_ : ndarray of shape (n_labels,)
         Names of the labels; only for multilabel targets.
+    phases_ : list of Phase
+        The phases with all that they left open.
+    history_ : DataFrame
+        A row for each epoch: ``epoch``, ``phase``, ``train``, ``image_size``, ``lr`` (the head's at the last step),
+        ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out), ``n_steps`` and ``seconds``.
+    n_iter_ : int
+        Epochs in all phases.
     net_ : skorch.NeuralNet
-        The trained net. After ``train="all"`` its ``module_.backbone`` is the network without head, whose
+        The trained net. Where the backbone learnt, its ``module_.backbone`` is the network without head, whose
         ``state_dict()`` may be saved and given back as ``weights=``.
+    snapshots_ : list of nn.Module
+        After ``averaging="snapshots"`` the networks whose predictions are averaged, else empty.
     backbone_ : Backbone
-        The network, its weights and its preprocessing, as settled in ``fit``. After ``train="all"`` it knows of no
-        weights: the trained ones are in ``net_``.
+        The network, its weights and its preprocessing, as settled in ``fit``. Where the backbone learnt, it knows of
+        no weights: the trained ones are in ``net_``.
     precision_ : str
         What the backbone multiplies in, as settled in ``fit``.
     format_ : ImageFormat
@@ -96,18 +193,28 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     >>> from skdeep import CNNClassifier
     >>> rng = np.random.default_rng(0)
     >>> images = rng.integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
-    >>> clf = CNNClassifier("small_cnn", weights=None, train="all", image_size=32, max_epochs=1, random_state=0)
+    >>> clf = CNNClassifier(
+    ...     "small_cnn", weights=None, phases="from_scratch", image_size=32, max_epochs=1, random_state=0
+    ... )
     >>> clf.fit(images, rng.integers(2, size=(8, 5))).predict_proba(images).shape
     (8, 5)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageEstimator._parameter_constraints,
-        "train": [StrOptions({"head", "all"})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
         **DeepClassifier._parameter_constraints,
-        "precision": [StrOptions({"auto", "float32", "bf16"})],
+        "phases": [str, list, tuple],
+        "augmentation": [str, callable, Augmentation, None],
+        "tta": [Interval(Integral, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "micro_batch_size": [Interval(Integral, 2, None, closed="left"), None],
+        "averaging": [StrOptions(set(AVERAGES)), None],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
     }
 
     def __init__(
@@ -117,13 +224,28 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         weights: str | os.PathLike[str] | WeightsEnum | None = "DEFAULT",
         backbone_params: Mapping[str, Any] | None = None,
         pool: str | None = None,
-        train: str = "head",
-        criterion: str = "auto",
+        phases: str | list[Phase] | tuple[Phase, ...] = "linear_probe",
+        criterion: Any = "auto",
+        class_weight: str | dict[Any, float] | list[dict[int, float]] | None = None,
+        pos_weight: str | float | ArrayLike | None = None,
+        label_smoothing: float = 0.0,
+        augmentation: str | Callable[[torch.Tensor], torch.Tensor] | Augmentation | None = None,
+        tta: int = 0,
         dropout: float = 0.25,
-        lr: float = 1e-3,
+        optimizer: str = "adamw",
+        lr: float | str = 1e-3,
         weight_decay: float = 1e-4,
-        max_epochs: int = 20,
+        max_epochs: int | None = None,
         batch_size: int = 32,
+        micro_batch_size: int | None = None,
+        averaging: str | None = None,
+        early_stopping: bool = False,
+        scoring: str | Callable[..., float] = "loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
         image_size: int | tuple[int, int] | None = None,
         resize: str = "auto",
         image_shape: tuple[int, ...] | None = None,
@@ -141,13 +263,28 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         self.weights = weights
         self.backbone_params = backbone_params
         self.pool = pool
-        self.train = train
+        self.phases = phases
         self.criterion = criterion
+        self.class_weight = class_weight
+        self.pos_weight = pos_weight
+        self.label_smoothing = label_smoothing
+        self.augmentation = augmentation
+        self.tta = tta
         self.dropout = dropout
+        self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.micro_batch_size = micro_batch_size
+        self.averaging = averaging
+        self.early_stopping = early_stopping
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.image_size = image_size
         self.resize = resize
         self.image_shape = image_shape
@@ -161,8 +298,16 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """Train the head, or the whole network.
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
+        """Train phase by phase.
 
         Parameters
         ----------
@@ -172,6 +317,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             Classes, or a label indicator (dense, sparse or DataFrame).
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each image in the loss.
+        X_val, y_val : default=None
+            A validation set, in the form of X and y: for the history, and for ``early_stopping``.
 
         Returns
         -------
@@ -186,43 +333,407 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         WeightsError
             If the weights do not fit the network, or cannot be downloaded.
         """
-        self._validate_params()
-        images = self._images(X)
-        targets, criterion, weights = self._check_fit(X, y, sample_weight)
-        if len(images) < 2:
-            raise ValueError(f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample.")
-        seed = draw_seed(self.random_state)
-        self._settle(images, seed)
-        self._trains_head_only = self.train == "head"
-        self._fit_rows(self._image_rows(images), targets, criterion, weights, seed)
-        if not self._trains_head_only:
-            self.backbone_ = self.backbone_.without_weights()
+        plan = self._plan(X, y, sample_weight, X_val, y_val)
+        with torch.inference_mode(False), torch.enable_grad(), seeded(plan.seed, plan.device):
+            module = self._start(plan)
+            course = self._run_course(
+                self._net(module, plan.criterion, plan.precision, plan.device),
+                plan.phases,
+                lambda index: self._stage(plan, index, module),
+                plan.seed,
+                score=self._scorer(plan.held, plan.targets),
+                checkpoint=self._checkpoint_of(plan, module),
+            )
+        course.net.optimizer_.state.clear()  # nothing learns any more
+        self._remember(plan.targets)
+        self._keep(course.net, course.phases, course.records, course.snapshots)
+        self._goes_on = False
+        self._learnt(plan)
         return self
 
-    def _rows(self, X: Any) -> Rows:
-        return self._image_rows(self._images_as_settled(X))
+    def partial_fit(
+        self, X: Any, y: Any, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Learn from some images once, going on from what was learnt before.
 
-    def _image_rows(self, images: Images) -> Rows:
-        if self._trains_head_only:
-            return TableRows(self._features(images))
-        geometry, store = self.backbone_.geometry, open_store(self.cache)
-        pictures, digests = (store.pictures, store.digests) if store else (None, None)
-        check_images(images, geometry, pictures, digests)
-        return ImageRows(images, geometry, resolve_device(self.device), pictures)
+        The last phase says what learns, on pictures of which size; the rate is constant, and the optimizer remembers
+        from one call to the next. Batch normalisation keeps the moving averages of training.
 
-    def _module(self, n_outputs: int) -> nn.Module:
-        device = resolve_device(self.device)
-        n_inputs = feature_size(self.backbone_, device, self.precision_) + self.format_.n_side_features
-        head = _Head(n_inputs, n_outputs, self.dropout)
-        if self._trains_head_only:
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come. Needed at the first call unless y is a label indicator.
+
+        Returns
+        -------
+        self : CNNClassifier
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``; or if y holds what the first call did not announce.
+        """
+        is_first = not hasattr(self, "net_")
+        if is_first and classes is None and not is_multilabel(y):
+            raise ValueError("classes must be passed at the first call of partial_fit, for y may not hold all of them.")
+        plan = self._plan(X, y, sample_weight, classes=classes, is_part=True)
+        with torch.inference_mode(False), torch.enable_grad(), seeded(plan.seed, plan.device):
+            if is_first:
+                net = self._net(self._start(plan), plan.criterion, plan.precision, plan.device)
+            else:
+                net = self.net_
+                self._check_goes_on(plan, net.module_)
+                net.module_.to(plan.device)
+                net.criterion_ = plan.criterion.to(plan.device)
+            stage = self._stage(plan, 0, net.module_)
+            if is_first or not self._goes_on:
+                prepare(net, stage, self._options(plan.seed))
+            record = learn_once(net, stage, plan.phases[0], self._options(plan.seed), 0 if is_first else self.n_iter_)
+            net.module_.eval()
+        if is_first:
+            self._remember(plan.targets)
+            self._keep(net, plan.phases, [record], [])
+        else:
+            self.history_ = pd.concat([self.history_, pd.DataFrame([record])], ignore_index=True)
+            self.n_iter_ += 1
+            self.threshold_, self.snapshots_ = None, []
+        self._goes_on = True
+        self._learnt(plan)
+        return self
+
+    def find_lr(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        phase: int = 0,
+        lowest: float = 1e-7,
+        highest: float = 10.0,
+        n_steps: int = 100,
+    ) -> RateCurve:
+        """Look for a learning rate: train at growing rates, and see how the loss falls, and when it explodes.
+
+        The estimator stays as it is. Data sets of few batches are gone through several times.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        phase : int, default=0
+            Position of the phase that a rate is wanted for; its network is the one that the fit would begin with.
+        lowest, highest : float
+            The rates between which to look, in equal ratios.
+        n_steps : int, default=100
+            How many.
+
+        Returns
+        -------
+        curve : RateCurve
+            Rates, losses and suggestions.
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``, or if there is no such phase.
+
+        References
+        ----------
+        Smith, "Cyclical learning rates for training neural networks", WACV, 2017: section 3.3.
+        """
+        other = copy.deepcopy(self) if self.warm_start else clone(self)
+        plan = other._plan(X, y, sample_weight)
+        if not 0 <= phase < len(plan.phases):
+            raise ValueError(f"phase must be the position of one of {len(plan.phases)} phases, got {phase}.")
+        with torch.inference_mode(False), torch.enable_grad(), seeded(plan.seed, plan.device):
+            net = other._net(other._start(plan), plan.criterion, plan.precision, plan.device)
+            stage = other._stage(plan, phase, net.module_)
+            options = other._options(plan.seed)
+            prepare(net, stage, options)
+            return find_rate(net, stage, options, lowest=lowest, highest=highest, n_steps=n_steps)
+
+    def summary(self) -> pd.DataFrame:
+        """The layers of the fitted network, in the order in which a picture meets them.
+
+        Returns
+        -------
+        layers : DataFrame
+            ``layer``, ``type``, ``output_shape``, ``n_parameters`` and ``trainable``, a row for each layer.
+        """
+        check_is_fitted(self)
+        module, backbone = self.net_.module_, self.backbone_
+        if isinstance(module, _ImageNetwork):
+            network, head = module.backbone, module.head
+        else:
+            network, head = build_backbone(backbone, "cpu").requires_grad_(False), module
+        layers = summarise(network, n_channels=backbone.n_channels, image_size=backbone.geometry.size)
+        of_head = pd.DataFrame(
+            {
+                "layer": f"head.{name}",
+                "type": type(layer).__name__,
+                "output_shape": (head.n_outputs if isinstance(layer, nn.Linear) else head.n_inputs,),
+                "n_parameters": sum(weight.numel() for weight in layer.parameters()),
+                "trainable": any(weight.requires_grad for weight in layer.parameters()),
+            }
+            for name, layer in head.named_modules()
+            if name and not any(layer.children())
+        )
+        return pd.concat([layers, of_head], ignore_index=True)
+
+    def _plan(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        X_val: Any = None,
+        y_val: Any = None,
+        *,
+        classes: ArrayLike | None = None,
+        is_part: bool = False,
+    ) -> _Plan:
+        """Check everything before any work, and settle what a fit needs; ``is_part`` is for ``partial_fit``."""
+        self._validate_params()
+        goes_on = is_part and hasattr(self, "net_")
+        augmentation = resolve_augmentation(self.augmentation)
+        if self.tta and not (augmentation and augmentation.changes_pictures):
+            raise ValueError(f"tta={self.tta} needs an augmentation that makes other views of pictures.")
+        phases = resolve_phases(
+            self.phases,
+            lr=None if self.lr == "auto" else float(self.lr),
+            max_epochs=self.max_epochs,
+            image_size=self.image_size,
+        )
+        if is_part:
+            phases = [replace(phases[-1], max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1)]
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together.")
+        images = self._images_as_settled(X) if goes_on else self._images(X)
+        targets, criterion, weights = self._check_fit(X, y, sample_weight, self.classes_ if goes_on else classes)
+        if len(images) < 2:
+            raise ValueError(f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample.")
+        if augmentation and augmentation.mixes and not criterion.accepts_soft:
+            raise ValueError(f"criterion={self.criterion!r} cannot learn from mixed targets: no mixup, no cutmix.")
+        seed, device = self._seed if goes_on else draw_seed(self.random_state), resolve_device(self.device)
+        backbones = [self._described(images, phase.image_size, seed) for phase in phases]
+        precision = settle_precision(self.precision, backbones[-1], device)
+        sizes = [feature_size(backbone, device, precision) for backbone in backbones]
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f"All phases must give the head as many features, got {sizes} for their image sizes "
+                f"{[phase.image_size for phase in phases]}; pool='avg' gives as many at all sizes."
+            )
+        validation = None if X_val is None else (as_images(X_val, like=images.format), y_val)
+        is_held = self.early_stopping and not is_part
+        learnt, held = self._samples(images, targets, weights, validation, seed if is_held else None)
+        store = open_store(self.cache)
+        for part in (learnt, held) if not all(phase.trains_head_only for phase in phases) or augmentation else ():
+            if part is not None:
+                cache, digests = (store.pictures, store.digests) if store else (None, None)
+                check_images(part.X, backbones[0].geometry, cache, digests)
+        return _Plan(
+            phases=phases,
+            backbones=backbones,
+            n_features=sizes[0] + images.format.n_side_features,
+            targets=targets,
+            learnt=learnt,
+            held=held,
+            criterion=criterion,
+            augmentation=augmentation,
+            precision=precision,
+            device=device,
+            pictures=store.pictures if store else None,
+            seed=seed,
+        )
+
+    def _start(self, plan: _Plan) -> nn.Module:
+        """The module that training begins with."""
+        if not (self.warm_start and hasattr(self, "net_")):
+            head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout)
+        else:
+            module = copy.deepcopy(self.net_.module_).to(plan.device)
+            self._check_goes_on(plan, module)
+            if isinstance(module, _ImageNetwork) or plan.trains_head_only:
+                return module
+            head = module
+        if plan.trains_head_only:
             return head
-        network = copy.deepcopy(build_backbone(self.backbone_, device))
-        return _ImageNetwork(self.backbone_.without_weights(), network, head, self.precision_)
+        network = copy.deepcopy(build_backbone(plan.backbones[0], plan.device))
+        return _ImageNetwork(plan.backbones[0].without_weights(), network, head, plan.precision)
+
+    def _check_goes_on(self, plan: _Plan, module: nn.Module) -> None:
+        """Raise an error if a network cannot learn what is planned."""
+        head: Any = module.head if isinstance(module, _ImageNetwork) else module
+        known = (head.n_inputs, head.n_outputs, self._kind)
+        wanted = (plan.n_features, plan.targets.n_outputs, plan.targets.kind)
+        if known != wanted:
+            raise ValueError(
+                "The network that was fitted takes {} features and has {} outputs for {} targets, so it cannot go on "
+                "with {} features and {} outputs for {} targets.".format(*known, *wanted)
+            )
+
+    def _stage(self, plan: _Plan, index: int, module: Any) -> Stage:
+        """Make a phase ready."""
+        phase, backbone = plan.phases[index], plan.backbones[index]
+        groups = _groups(module, phase, backbone)
+
+        def rows(part: Sample) -> ImageRows:
+            return ImageRows(part.X, backbone.geometry, plan.device, plan.pictures)
+
+        if not phase.trains_head_only:
+            return Stage(
+                lesson=plan.learnt.lesson(rows(plan.learnt)),
+                held_out=plan.held.lesson(rows(plan.held)) if plan.held else None,
+                groups=groups,
+                change=plan.change(),
+                resting=_resting(module, groups, freeze_bn=phase.freeze_bn),
+            )
+        learnt = None
+        if isinstance(module, _ImageNetwork) and (module.has_learnt or plan.trains_body_before(index)):
+            learnt = freeze(module.backbone, backbone, plan.device, plan.precision)
+
+        def table(part: Sample) -> TableRows:
+            if learnt is None:
+                features = self._features(part.X, backbone, plan.precision)
+            else:
+                (features,) = pass_images(
+                    part.X,
+                    learnt,
+                    backbone,
+                    cache=plan.pictures,
+                    batch_size=self.batch_size,
+                    device=plan.device,
+                    precision=plan.precision,
+                )
+            return TableRows(beside(features, part.X))
+
+        resting = [module.backbone] if isinstance(module, _ImageNetwork) else []
+        held_out = plan.held.lesson(table(plan.held)) if plan.held else None
+        if plan.augmentation is None:
+            return Stage(plan.learnt.lesson(table(plan.learnt)), held_out, groups, resting=resting)
+        network = learnt or build_backbone(backbone, plan.device, frozen=plan.precision)
+        encode = functools.partial(_encode, network, backbone, plan.precision)
+        return Stage(
+            lesson=plan.learnt.lesson(rows(plan.learnt)),
+            held_out=held_out,
+            groups=groups,
+            change=plan.change(encode),
+            plain=ImageChange(encode=encode),
+            resting=resting,
+        )
+
+    @staticmethod
+    def _some(X: Images, rows: NDArray[np.int64]) -> Images:
+        return X.some(rows.tolist())
+
+    def _learnt(self, plan: _Plan) -> None:
+        """Keep what predictions need to know of the network."""
+        self.precision_, self.backbone_, self.format_ = plan.precision, plan.backbones[-1], plan.learnt.X.format
+        self._seed = plan.seed
+        if isinstance(self.net_.module_, _ImageNetwork):
+            networks: list[Any] = [self.net_.module_, *self.snapshots_]
+            for network in networks:
+                network.has_learnt = True
+            self.backbone_ = self.backbone_.without_weights()
+        if isinstance(plan.criterion, CRITERIA["bp_mll"]):
+            ranks = np.mean([np.tanh(outputs) for outputs in self._image_outputs(plan.learnt.X)], axis=0)
+            self.threshold_ = RankingThreshold(ranks, plan.learnt.targets, plan.learnt.weights)
+
+    def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
+        return self._image_outputs(self._images_as_settled(X))
+
+    def _image_outputs(self, images: Images) -> list[NDArray[np.float64]]:
+        """What each network puts out for each view."""
+        device = resolve_device(self.device)
+        outputs: list[NDArray[np.float64]] = []
+        tables: list[NDArray[np.float32]] = []
+        for network in self.snapshots_ or [self.net_.module_]:
+            network.to(device)
+            if isinstance(network, _ImageNetwork) or not tables:
+                tables = [beside(features, images) for features in self._views(images, network, device)]
+            size = self.batch_size
+            outputs += [module_outputs(network, TableRows(table), batch_size=size, device=device) for table in tables]
+        return outputs
+
+    def _views(self, images: Images, network: nn.Module, device: str) -> list[NDArray[np.float32]]:
+        """The activations of pictures as they are, and of as many other views as ``tta`` says."""
+        augmentation: Any = resolve_augmentation(self.augmentation)
+        others = [functools.partial(augmentation.view, k=k + 1, seed=self._seed) for k in range(self.tta)]
+        store = open_store(self.cache)
+        passed = functools.partial(
+            pass_images,
+            images,
+            backbone=self.backbone_,
+            cache=store.pictures if store else None,
+            batch_size=self.batch_size,
+            device=device,
+            precision=self.precision_,
+        )
+        if isinstance(network, _ImageNetwork):
+            cache, digests = (store.pictures, store.digests) if store else (None, None)
+            check_images(images, self.backbone_.geometry, cache, digests)
+            frozen = freeze(network.backbone, self.backbone_, device, self.precision_)
+            return passed(network=frozen, views=[None, *others])
+        plain = self._features(images, self.backbone_, self.precision_)
+        if not others:
+            return [plain]
+        return [plain, *passed(network=build_backbone(self.backbone_, device, frozen=self.precision_), views=others)]
+
+    def _checkpoint_of(self, plan: _Plan, module: nn.Module) -> Checkpoint | None:
+        """Where this very fit leaves checkpoints."""
+        if self.checkpoint is None:
+            return None
+        parts = {name: value for name, value in self.get_params(deep=False).items() if name not in _WITHOUT_EFFECT}
+        shown = {"weights": [backbone.weights.digest for backbone in plan.backbones], "device": plan.device}
+        samples = [
+            (part.X.digests(), part.X.side_features, part.targets, part.weights)
+            for part in (plan.learnt, plan.held)
+            if part is not None
+        ]
+        start = module.state_dict() if self.warm_start else None
+        digest = fit_digest(
+            {**parts, **shown, "precision": plan.precision, "seed": plan.seed, "samples": samples, "start": start}
+        )
+        return Checkpoint(self.checkpoint, digest)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a fit needs, checked and settled."""
+
+    phases: list[Phase]
+    backbones: list[Backbone]
+    n_features: int
+    targets: Targets
+    learnt: Sample
+    held: Sample | None
+    criterion: nn.Module
+    augmentation: Augmentation | None
+    precision: str
+    device: str
+    pictures: PictureCache | None
+    seed: int
+
+    @property
+    def trains_head_only(self) -> bool:
+        return not self.trains_body_before(len(self.phases))
+
+    def trains_body_before(self, index: int) -> bool:
+        """Whether the backbone learns before a phase."""
+        return not all(phase.trains_head_only for phase in self.phases[:index])
+
+    def change(self, encode: Callable[[torch.Tensor], torch.Tensor] | None = None) -> ImageChange:
+        """What is done to training batches."""
+        n_classes = len(self.targets.classes) if self.targets.kind == "multiclass" else None
+        return ImageChange(self.augmentation, n_classes, encode)
 
 
 class _Head(nn.Module):
     def __init__(self, n_inputs: int, n_outputs: int, dropout: float) -> None:
         super().__init__()
+        self.n_inputs = n_inputs
+        self.n_outputs = n_outputs
         self.layers = nn.Sequential(nn.BatchNorm1d(n_inputs), nn.Dropout(dropout), nn.Linear(n_inputs, n_outputs))
 
     def forward(self, table: torch.Tensor) -> torch.Tensor:
@@ -230,15 +741,57 @@ class _Head(nn.Module):
 
 
 class _ImageNetwork(nn.Module):
-    """A backbone and a head, from pixels to logits."""
+    """A backbone and a head: from pixels to logits, or from activations."""
 
-    def __init__(self, description: Backbone, backbone: nn.Module, head: nn.Module, precision: str) -> None:
+    def __init__(self, description: Backbone, backbone: nn.Module, head: _Head, precision: str) -> None:
         super().__init__()
         self.description = description
         self.precision = precision
         self.backbone = backbone
         self.head = head
+        self.has_learnt = False
+        # what the user froze in a module of their own stays so
+        self.learnable = tuple(name for name, weight in backbone.named_parameters() if weight.requires_grad)
 
-    def forward(self, images: torch.Tensor, side_features: torch.Tensor) -> torch.Tensor:
-        activations = pass_pictures(self.backbone, self.description, images, self.precision)
-        return self.head(torch.cat([activations, side_features], dim=1))
+    def forward(
+        self,
+        images: torch.Tensor | None = None,
+        side_features: torch.Tensor | None = None,
+        table: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        if images is not None and side_features is not None:
+            activations = pass_pictures(self.backbone, self.description, images, self.precision)
+            table = torch.cat([activations, side_features], dim=1)
+        return self.head(table)
+
+
+def _encode(network: nn.Module, backbone: Backbone, precision: str, pixels: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return pass_pictures(network, backbone, pixels, precision)
+
+
+def _groups(module: nn.Module, phase: Phase, backbone: Backbone) -> list[tuple[float, list[str]]]:
+    """The parameters of each layer group, and the factor of its learning rate."""
+    *factors, of_head = phase.group_factors()
+    if not isinstance(module, _ImageNetwork):
+        return [(of_head, [name for name, _ in module.named_parameters()])]
+    names = [[name for name, _ in module.backbone.named_parameters()]]
+    if len(factors) > 1:
+        names = layer_groups(module.backbone, len(factors), image_size=backbone.geometry.size)
+    groups = [
+        (factor, [f"backbone.{name}" for name in group if name in module.learnable])
+        for factor, group in zip(factors, names, strict=True)
+    ]
+    return [*groups, (of_head, [f"head.{name}" for name, _ in module.head.named_parameters()])]
+
+
+def _resting(module: _ImageNetwork, groups: Sequence[tuple[float, list[str]]], *, freeze_bn: bool) -> list[nn.Module]:
+    """The layers of the backbone that stay in evaluation mode: those of which nothing learns, and as asked for."""
+    learning = {name for factor, names in groups if factor > 0 for name in names}
+    resting = []
+    for prefix, layer in module.backbone.named_modules(prefix="backbone"):
+        own = [f"{prefix}.{name}" for name, _ in layer.named_parameters(recurse=False)]
+        is_frozen = bool(own) and learning.isdisjoint(own)
+        if is_frozen or (freeze_bn and isinstance(layer, nn.modules.batchnorm._BatchNorm)):
+            resting.append(layer)
+    return resting

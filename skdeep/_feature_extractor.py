@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torchvision.models import WeightsEnum
 
-from skdeep._base import ImageEstimator, draw_seed
-from skdeep.backbones import feature_size, resolve_device
+from skdeep._base import ImageEstimator, beside, draw_seed
+from skdeep.backbones import feature_size, resolve_device, settle_precision
 
 
 class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageEstimator):
@@ -184,8 +184,11 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         """
         self._validate_params()
         images = self._images(X)
-        self._settle(images, draw_seed(self.random_state))
-        n_activations = feature_size(self.backbone_, resolve_device(self.device), self.precision_)
+        device = resolve_device(self.device)
+        self.backbone_ = self._described(images, self.image_size, draw_seed(self.random_state))
+        self.precision_ = settle_precision(self.precision, self.backbone_, device)
+        self.format_ = images.format
+        n_activations = feature_size(self.backbone_, device, self.precision_)
         self._n_features_out = n_activations + images.format.n_side_features
         return self
 
@@ -209,7 +212,8 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
             the network.
         """
         check_is_fitted(self)
-        return self._features(self._images_as_settled(X))
+        images = self._images_as_settled(X)
+        return beside(self._features(images, self.backbone_, self.precision_), images)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

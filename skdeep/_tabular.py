@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.random import RandomState
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 from torch import nn
 
 from skdeep._base import DeepClassifier, draw_seed
-from skdeep.training import TableRows
+from skdeep.backbones import resolve_device, seeded
+from skdeep.training import CRITERIA, Phase, RankingThreshold, Stage, TableRows, module_outputs
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
 
@@ -31,9 +34,13 @@ class TabularClassifier(DeepClassifier):
         What follows each hidden layer.
     dropout : float, default=0.0
         Share of hidden units that is dropped at each training step.
-    criterion : {"auto", "bce", "bp_mll", "cross_entropy"}, default="auto"
-        The loss. ``"auto"`` is binary cross-entropy for binary and multilabel targets and cross-entropy for multiclass
-        ones; ``"bp_mll"`` ranks each row's relevant labels above its others (multilabel only) [1]_.
+    criterion : str, callable, nn.Module or class of nn.Module, default="auto"
+        The loss of logits and targets. ``"auto"`` is ``"cross_entropy"`` for several classes and ``"bce"`` (binary
+        cross-entropy) otherwise; ``"focal"`` suits all, ``"asymmetric"`` two classes and labels; ``"bp_mll"`` ranks
+        each row's relevant labels above its others (labels only) [1]_. The user's own gives a loss for each row, for
+        each row and label, or one for all.
+    class_weight, pos_weight, label_smoothing
+        As in :class:`CNNClassifier`.
     lr : float, default=1e-3
         Learning rate.
     weight_decay : float, default=1e-4
@@ -42,12 +49,14 @@ class TabularClassifier(DeepClassifier):
         Passes over the training data.
     batch_size : int, default=32
         Rows in one step.
+    early_stopping, scoring, validation_fraction, n_iter_no_change, tol
+        As in :class:`CNNClassifier`.
     device : str, default="auto"
         A device of torch; ``"auto"`` is the fastest that is there.
     random_state : int, RandomState instance or None, default=None
         Decides the first weights, the order of rows and dropout.
     verbose : int, default=0
-        Print the loss of each epoch if positive.
+        1 shows a progress bar, more prints a line for each epoch.
 
     Attributes
     ----------
@@ -56,7 +65,11 @@ class TabularClassifier(DeepClassifier):
     label_names_ : ndarray of shape (n_labels,)
         Names of the labels; only for multilabel targets.
     net_ : skorch.NeuralNet
-        The trained net; its ``history`` holds the losses.
+        The trained net.
+    history_ : DataFrame
+        A row for each epoch, as in :class:`CNNClassifier`.
+    n_iter_ : int
+        Epochs.
     threshold_ : object or None
         The learnt threshold after ``criterion="bp_mll"``.
     n_features_in_ : int
@@ -96,11 +109,19 @@ class TabularClassifier(DeepClassifier):
         *,
         activation: str = "relu",
         dropout: float = 0.0,
-        criterion: str = "auto",
+        criterion: Any = "auto",
+        class_weight: str | dict[Any, float] | list[dict[int, float]] | None = None,
+        pos_weight: str | float | ArrayLike | None = None,
+        label_smoothing: float = 0.0,
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         max_epochs: int = 50,
         batch_size: int = 32,
+        early_stopping: bool = False,
+        scoring: str | Callable[..., float] = "loss",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
         device: str = "auto",
         random_state: int | RandomState | None = None,
         verbose: int = 0,
@@ -109,15 +130,31 @@ class TabularClassifier(DeepClassifier):
         self.activation = activation
         self.dropout = dropout
         self.criterion = criterion
+        self.class_weight = class_weight
+        self.pos_weight = pos_weight
+        self.label_smoothing = label_smoothing
         self.lr = lr
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -128,6 +165,8 @@ class TabularClassifier(DeepClassifier):
             Classes, or a label indicator (dense, sparse or DataFrame).
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
+        X_val, y_val : default=None
+            A validation set, in the form of X and y: for the history, and for ``early_stopping``.
 
         Returns
         -------
@@ -144,10 +183,47 @@ class TabularClassifier(DeepClassifier):
             raise ValueError(f"hidden_layer_sizes must hold positive integers, got {self.hidden_layer_sizes!r}.")
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
         targets, criterion, weights = self._check_fit(X, y, sample_weight)
-        return self._fit_rows(TableRows(X), targets, criterion, weights, draw_seed(self.random_state))
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given together.")
+        validation = None if X_val is None else (self._checked(X_val), y_val)
+        seed, device = draw_seed(self.random_state), resolve_device(self.device)
+        learnt, held = self._samples(X, targets, weights, validation, seed if self.early_stopping else None)
+        phase = Phase(max_epochs=int(self.max_epochs), lr=float(self.lr), policy="constant")
+        with torch.inference_mode(False), torch.enable_grad(), seeded(seed, device):
+            module = self._module(targets.n_outputs)
+            stage = Stage(
+                lesson=learnt.lesson(TableRows(learnt.X)),
+                held_out=held.lesson(TableRows(held.X)) if held else None,
+                groups=[(1.0, [name for name, _ in module.named_parameters()])],
+            )
+            course = self._run_course(
+                self._net(module, criterion, "float32", device),
+                [phase],
+                lambda _: stage,
+                seed,
+                score=self._scorer(held, targets),
+            )
+        course.net.optimizer_.state.clear()  # nothing learns any more
+        self._remember(targets)
+        self._keep(course.net, course.phases, course.records, course.snapshots)
+        if isinstance(criterion, CRITERIA["bp_mll"]):
+            (outputs,) = self._table_outputs(learnt.X)
+            self.threshold_ = RankingThreshold(np.tanh(outputs), learnt.targets, learnt.weights)
+        return self
 
-    def _rows(self, X: Any) -> TableRows:
-        return TableRows(validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False))
+    @staticmethod
+    def _some(X: Any, rows: NDArray[np.int64]) -> Any:
+        return X[rows]
+
+    def _checked(self, X: Any) -> Any:
+        return validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+
+    def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
+        return self._table_outputs(self._checked(X))
+
+    def _table_outputs(self, table: Any) -> list[NDArray[np.float64]]:
+        device, module = resolve_device(self.device), self.net_.module_
+        return [module_outputs(module.to(device), TableRows(table), batch_size=self.batch_size, device=device)]
 
     def _module(self, n_outputs: int) -> nn.Module:
         return _Perceptron(

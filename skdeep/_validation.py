@@ -43,9 +43,49 @@ class Targets:
         """Decisions that a model of these targets makes: one for two classes, else one a class or label."""
         return 1 if self.kind == "binary" else len(self.classes)
 
+    @property
+    def columns(self) -> NDArray[Any]:
+        """The values as losses compare them: of two classes a column, of shape (n_samples, 1)."""
+        return np.reshape(self.values, (-1, 1)) if self.kind == "binary" else self.values
 
-def check_targets(X: Any, y: Any) -> Targets:
+    def encode(self, X: Any, y: Any) -> NDArray[Any]:
+        """Encode other targets of the same kind, such as those of a validation set.
+
+        Raises
+        ------
+        ValueError
+            If they are of another kind, hold a class that is not known, have other labels, or have not one row for
+            each row of ``X``.
+        """
+        if self.kind == "multilabel":
+            indicator, names = check_indicator(X, y)
+            if indicator.shape[1] != len(self.classes):
+                raise ValueError(f"y_val must have the {len(self.classes)} labels of y, got {indicator.shape[1]}.")
+            if hasattr(y, "columns") and self.label_names is not None and list(names) != list(self.label_names):
+                raise ValueError(f"y_val must have the labels of y, {listed(self.label_names)}, got {listed(names)}.")
+            return indicator
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        unknown = sorted(set(np.asarray(y).tolist()) - set(self.classes.tolist()), key=str)
+        if unknown:
+            raise ValueError(f"y_val holds classes that y does not: {listed(map(repr, unknown))}.")
+        return np.searchsorted(self.classes, y)
+
+    def decode(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Encoded targets as the user gave them: classes, or an indicator."""
+        return values if self.kind == "multilabel" else self.classes[values.ravel()]
+
+
+def check_targets(X: Any, y: Any, classes: Any = None) -> Targets:
     """Encode ``y`` by its type: binary, multiclass or multilabel.
+
+    Parameters
+    ----------
+    X : any
+        Whatever has the rows that ``y`` describes.
+    y : array-like
+    classes : array-like of shape (n_classes,), default=None
+        All classes, of which ``y`` may hold some; None takes those of ``y``. Labels need none.
 
     Raises
     ------
@@ -54,7 +94,7 @@ def check_targets(X: Any, y: Any) -> Targets:
     """
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None.")
-    if _is_multilabel(y):
+    if is_multilabel(y):
         indicator, names = check_indicator(X, y)
         return Targets("multilabel", indicator, indicator_classes(indicator.shape[1]), names)
     y = column_or_1d(y, warn=True)
@@ -62,11 +102,14 @@ def check_targets(X: Any, y: Any) -> Targets:
         check_array(y, ensure_2d=False, input_name="y")
     check_consistent_length(X, y)
     check_classification_targets(y)
-    encoder = LabelEncoder().fit(y)
+    encoder = LabelEncoder().fit(y if classes is None else np.asarray(classes))
     n_classes = len(encoder.classes_)
     if n_classes < 2:
         raise ValueError(f"A classifier needs at least 2 classes in y, got {n_classes} class: {encoder.classes_[0]!r}.")
     kind: TargetKind = "binary" if n_classes == 2 else "multiclass"
+    unknown = set(np.unique(y).tolist()) - set(encoder.classes_.tolist())
+    if unknown:
+        raise ValueError(f"y holds classes that were not announced: {listed(sorted(map(repr, unknown)))}.")
     return Targets(kind, encoder.transform(y), encoder.classes_)
 
 
@@ -127,7 +170,7 @@ def indicator_classes(n_labels: int) -> NDArray[np.int64]:
     return np.tile(np.array([0, 1]), (n_labels, 1))
 
 
-def _is_multilabel(y: Any) -> bool:
+def is_multilabel(y: Any) -> bool:
     """Whether ``y`` has columns: whatever has several must be an indicator, and is told so if it is not."""
     if sparse.issparse(y):
         return True

@@ -6,6 +6,7 @@ __all__ = [
     "FlatRowsWarning",
     "ImageError",
     "ImageWarning",
+    "SmallerBatchWarning",
     "WeightsError",
     "WeightsUnavailableError",
 ]
@@ -37,3 +38,7 @@ class FlatRowsWarning(UserWarning):
 
 class ImageWarning(UserWarning):
     """Some images cannot be used; what is said of them is NaN instead."""
+
+
+class SmallerBatchWarning(UserWarning):
+    """Memory ran out in training, which goes on with fewer rows at once."""

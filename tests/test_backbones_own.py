@@ -68,8 +68,8 @@ def extractor(module: nn.Module, **options: Any) -> CNNFeatureExtractor:
     return CNNFeatureExtractor(module, **{"image_size": 32, "cache": False, "precision": "float32", **options})
 
 
-def classifier(module: nn.Module, train: str) -> CNNClassifier:
-    return CNNClassifier(module, train=train, image_size=32, cache=False, max_epochs=1, random_state=0)
+def classifier(module: nn.Module, phases: str) -> CNNClassifier:
+    return CNNClassifier(module, phases=phases, image_size=32, cache=False, max_epochs=1, random_state=0)
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_own_modules_get_contiguous_pictures_wherever_they_pass(pictures: Array,
     features = extractor(Viewing()).fit_transform(pictures)
     expected = pictures.transpose(0, 3, 1, 2).reshape(len(pictures), -1) / 255
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-6)
-    for train in ("head", "all"):
-        assert classifier(Viewing(), train).fit(pictures, y).predict(pictures).shape == y.shape
+    for phases in ("linear_probe", "from_scratch"):
+        assert classifier(Viewing(), phases).fit(pictures, y).predict(pictures).shape == y.shape
 
 
 def test_what_fails_in_a_precision_fails_in_fit(pictures: Array) -> None:
@@ -98,9 +98,9 @@ def test_of_several_outputs_the_first_is_the_rows(kind: type[Own], pictures: Arr
     fitted = extractor(module).fit(pictures)
     assert len(fitted.get_feature_names_out()) == 4
     np.testing.assert_array_equal(fitted.transform(pictures), extractor(plain).fit_transform(pictures))
-    for train in ("head", "all"):
-        expected = classifier(plain, train).fit(pictures, y).predict_proba(pictures)
-        np.testing.assert_array_equal(classifier(module, train).fit(pictures, y).predict_proba(pictures), expected)
+    for phases in ("linear_probe", "from_scratch"):
+        expected = classifier(plain, phases).fit(pictures, y).predict_proba(pictures)
+        np.testing.assert_array_equal(classifier(module, phases).fit(pictures, y).predict_proba(pictures), expected)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_an_output_without_rows_is_refused_in_fit(kind: type[Own], got: str, pic
     with pytest.raises(ValueError, match=message):
         extractor(kind()).fit(pictures)
     with pytest.raises(ValueError, match=message):
-        classifier(kind(), "all").fit(pictures, y)
+        classifier(kind(), "from_scratch").fit(pictures, y)

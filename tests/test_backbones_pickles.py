@@ -176,7 +176,7 @@ def test_weights_travel_once_and_in_full(weights_file: Path, pictures: NDArray[n
 
 def test_a_network_that_has_learnt_travels_once(pictures: NDArray[np.uint8]) -> None:
     Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])
-    clf = CNNClassifier("small_cnn", weights=None, train="all", image_size=32, max_epochs=1, random_state=0)
+    clf = CNNClassifier("small_cnn", weights=None, phases="from_scratch", image_size=32, max_epochs=1, random_state=0)
     expected = clf.fit(pictures, Y).predict_proba(pictures)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(pictures), expected)
     assert pickle.dumps(clf.net_.module_.description) == pickle.dumps(copy.deepcopy(clf.net_.module_.description))

@@ -59,11 +59,11 @@ def colours(**options: Any) -> CNNClassifier:
     return quick(**{**settled, "max_epochs": 25, **options})
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
 @pytest.mark.parametrize("n_labels", [1, 2, 3])
-def test_multilabel_targets_keep_the_contract(train: str, n_labels: int) -> None:
+def test_multilabel_targets_keep_the_contract(phases: str, n_labels: int) -> None:
     X, Y = make_scenes(n_labels=n_labels)
-    clf = quick(train=train).fit(X, sparse.csr_array(Y) if n_labels == 1 else Y)
+    clf = quick(phases=phases).fit(X, sparse.csr_array(Y) if n_labels == 1 else Y)
     decision, proba, predicted = clf.decision_function(X), clf.predict_proba(X), clf.predict(X)
     assert decision.shape == proba.shape == predicted.shape == (48, n_labels)
     np.testing.assert_array_equal(clf.classes_, [[0, 1]] * n_labels)
@@ -71,11 +71,11 @@ def test_multilabel_targets_keep_the_contract(train: str, n_labels: int) -> None
     np.testing.assert_array_equal(predicted, decision > 0)
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
-def test_binary_and_multiclass_targets_keep_the_contract(train: str) -> None:
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_binary_and_multiclass_targets_keep_the_contract(phases: str) -> None:
     X, Y = make_scenes()
     for names, y in ((["dark", "red"], Y[:, 0]), (["a", "b", "c", "d"], Y[:, 0] + 2 * Y[:, 1])):
-        clf = quick(train=train).fit(X, np.array(names)[y])
+        clf = quick(phases=phases).fit(X, np.array(names)[y])
         proba = clf.predict_proba(X)
         assert clf.classes_.tolist() == names
         assert proba.shape == (48, len(names))
@@ -92,7 +92,7 @@ def test_the_whole_network_learns_to_tell_bright_from_dark() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(64) % 2
     X = (rng.integers(100, size=(64, 8, 8, 3)) + 120 * y[:, None, None, None]).astype(np.uint8)
-    clf = quick(train="all", max_epochs=8, lr=3e-3, batch_size=16)
+    clf = quick(phases="from_scratch", max_epochs=8, lr=3e-3, batch_size=16)
     proba = cross_val_predict(clf, X, y, cv=2, method="predict_proba")
     assert ((proba[:, 1] > 0.5) == y).mean() > 0.95
     trained = clf.fit(X, y).net_.module_.backbone.state_dict()
@@ -104,7 +104,7 @@ def test_the_whole_network_learns_to_tell_bright_from_dark() -> None:
 
 def test_the_whole_network_of_batch_normalisation_learns_and_predicts_row_by_row() -> None:
     X, Y = make_scenes(24)
-    clf = quick(backbone="shufflenet_v2_x0_5", train="all", max_epochs=2, batch_size=8).fit(X, Y)
+    clf = quick(backbone="shufflenet_v2_x0_5", phases="from_scratch", max_epochs=2, batch_size=8).fit(X, Y)
     whole = clf.predict_proba(X)
     np.testing.assert_allclose(np.vstack([clf.predict_proba(X[[row]]) for row in range(24)]), whole, rtol=1e-4)
 
@@ -113,29 +113,29 @@ def test_training_leaves_the_shared_network_as_it_was() -> None:
     X, Y = make_scenes(16)
     extractor = CNNFeatureExtractor("small_cnn", weights=None, image_size=32, cache=False, random_state=3)
     before = extractor.fit_transform(X)
-    clf = quick(train="all", cache=False, random_state=3, lr=0.1).fit(X, Y)
+    clf = quick(phases="from_scratch", cache=False, random_state=3, lr=0.1).fit(X, Y)
     assert clf.net_.module_.backbone is not build_backbone(extractor.backbone_, "cpu")
     np.testing.assert_array_equal(extractor.transform(X), before)
 
 
 def test_a_pickle_holds_the_trained_weights_once() -> None:
     X, Y = make_scenes(16)
-    clf = quick(train="all", cache=False).fit(X, Y)
+    clf = quick(phases="from_scratch", cache=False).fit(X, Y)
     n_bytes = sum(values.nbytes for values in clf.net_.module_.state_dict().values())
     assert n_bytes < len(pickle.dumps(clf)) < 1.2 * n_bytes
 
 
 def test_it_learns_within_a_callers_inference_mode() -> None:
     X, Y = make_scenes(16)
-    expected = quick(train="all").fit(X, Y).predict_proba(X)
+    expected = quick(phases="from_scratch").fit(X, Y).predict_proba(X)
     with torch.inference_mode():
-        found = quick(train="all").fit(X, Y).predict_proba(X)
+        found = quick(phases="from_scratch").fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_precision_is_settled_in_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = make_scenes(16)
-    fitted = [quick(train=train, cache=False).fit(X, Y) for train in ("head", "all")]
+    fitted = [quick(phases=phases, cache=False).fit(X, Y) for phases in ("linear_probe", "from_scratch")]
     before = [clf.predict_proba(X) for clf in fitted]
     assert fitted[0].precision_ == fitted[1].precision_ == fitted[1].net_.module_.precision
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
@@ -145,7 +145,7 @@ def test_precision_is_settled_in_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_trained_weights_may_be_given_back(tmp_path: Any) -> None:
     X, Y = make_scenes(16)
-    clf = quick(train="all", cache=False, lr=0.01).fit(X, Y)
+    clf = quick(phases="from_scratch", cache=False, lr=0.01).fit(X, Y)
     torch.save(clf.net_.module_.backbone.state_dict(), tmp_path / "trained.pth")
     given = CNNFeatureExtractor("small_cnn", weights=tmp_path / "trained.pth", image_size=32, cache=False)
     found = given.fit_transform(X)
@@ -171,39 +171,39 @@ def test_head_learns_the_same_without_a_store() -> None:
     np.testing.assert_array_equal(quick().fit(X, Y).predict_proba(X), stored.predict_proba(X))
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
-def test_equal_seeds_give_equal_bits_and_leave_the_global_generators(train: str) -> None:
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_equal_seeds_give_equal_bits_and_leave_the_global_generators(phases: str) -> None:
     X, Y = make_scenes(16)
     torch.manual_seed(9)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    first = quick(train=train).fit(X, Y).predict_proba(X)
+    first = quick(phases=phases).fit(X, Y).predict_proba(X)
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
     torch.rand(3)
-    np.testing.assert_array_equal(quick(train=train).fit(X, Y).predict_proba(X), first)
-    assert (quick(train=train, random_state=1).fit(X, Y).predict_proba(X) != first).any()
+    np.testing.assert_array_equal(quick(phases=phases).fit(X, Y).predict_proba(X), first)
+    assert (quick(phases=phases, random_state=1).fit(X, Y).predict_proba(X) != first).any()
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
-def test_side_features_reach_the_head(train: str, pictures: Array) -> None:
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_side_features_reach_the_head(phases: str, pictures: Array) -> None:
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
     images = [pictures[row // 2 % 6] for row in range(60)]  # each picture with either class
     side = 3.0 * y + rng.normal(size=60)
     frame = pd.DataFrame({"image": images, "side": side})
     backbone = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
-    clf = colours(train=train, backbone=backbone, fingerprint=None)
+    clf = colours(phases=phases, backbone=backbone, fingerprint=None)
     assert clf.fit(frame, y).score(frame, y) > 0.85
     flipped = frame.assign(side=3 - side)
     assert clf.score(flipped, y) < 0.3
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
 @pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda clf: pickle.loads(pickle.dumps(clf))])
-def test_copies_predict_the_same(train: str, copy_of: Any) -> None:
+def test_copies_predict_the_same(phases: str, copy_of: Any) -> None:
     X, Y = make_scenes(16)
-    assert copy_of(quick(train=train)).get_params() == quick(train=train).get_params()
-    clf = quick(train=train, max_epochs=1).fit(X, Y)
+    assert copy_of(quick(phases=phases)).get_params() == quick(phases=phases).get_params()
+    clf = quick(phases=phases, max_epochs=1).fit(X, Y)
     expected = clf.predict_proba(X)
     copied = copy_of(clf)
     clf.set_params(random_state=1).fit(X, Y)
@@ -214,14 +214,14 @@ def test_train_set_after_fit_waits_for_the_next_fit() -> None:
     X, Y = make_scenes(16)
     clf = quick(max_epochs=1).fit(X, Y)
     expected = clf.predict_proba(X)
-    np.testing.assert_array_equal(clf.set_params(train="all").predict_proba(X), expected)
+    np.testing.assert_array_equal(clf.set_params(phases="from_scratch").predict_proba(X), expected)
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
-def test_paths_and_arrays_learn_the_same(train: str, paths: list[str], pictures: Array) -> None:
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_paths_and_arrays_learn_the_same(phases: str, paths: list[str], pictures: Array) -> None:
     Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])
-    from_arrays = quick(train=train).fit(pictures, Y).predict_proba(pictures)
-    np.testing.assert_allclose(quick(train=train).fit(paths, Y).predict_proba(paths), from_arrays, rtol=1e-6)
+    from_arrays = quick(phases=phases).fit(pictures, Y).predict_proba(pictures)
+    np.testing.assert_allclose(quick(phases=phases).fit(paths, Y).predict_proba(paths), from_arrays, rtol=1e-6)
 
 
 def test_sample_weight_decides_between_images_that_contradict() -> None:
@@ -295,16 +295,16 @@ def test_it_needs_two_images() -> None:
         quick().fit(X[:1], np.array([[1, 0]]))
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
-def test_a_single_image_left_over_does_not_stop_training(train: str) -> None:
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_a_single_image_left_over_does_not_stop_training(phases: str) -> None:
     X, Y = make_scenes(9)
-    assert quick(train=train, batch_size=4).fit(X, Y).predict(X).shape == (9, 2)
+    assert quick(phases=phases, batch_size=4).fit(X, Y).predict(X).shape == (9, 2)
 
 
-@pytest.mark.parametrize("train", ["head", "all"])
-def test_broken_images_stop_fit_and_predict_with_their_names(train: str, paths: list[str]) -> None:
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_broken_images_stop_fit_and_predict_with_their_names(phases: str, paths: list[str]) -> None:
     Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])
-    clf = quick(train=train, max_epochs=1).fit(paths, Y)
+    clf = quick(phases=phases, max_epochs=1).fit(paths, Y)
     with open(paths[2], "w") as file:  # noqa: PTH123
         file.write("not a picture")
     for method in (lambda: clf.predict(paths), lambda: clone(clf).fit(paths, Y)):
@@ -318,7 +318,7 @@ def test_files_whose_pictures_are_kept_are_not_examined_again(
     Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])
     examined: list[bytes] = []
     monkeypatch.setattr(sources, "find_fault", examined.append)
-    clf = quick(train="all", max_epochs=1).fit(paths, Y)
+    clf = quick(phases="from_scratch", max_epochs=1).fit(paths, Y)
     expected = clf.predict_proba(paths)
     assert len(examined) == 6
     np.testing.assert_array_equal(clf.fit(paths, Y).predict_proba(paths), expected)
@@ -330,7 +330,7 @@ def test_files_whose_pictures_are_kept_are_not_examined_again(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train": "tail"}, "The 'train' parameter of CNNClassifier must be a str among"),
+        ({"phases": "tail"}, "The 'phases' parameter of CNNClassifier must be a str among"),
         ({"dropout": 1.0}, "The 'dropout' parameter of CNNClassifier must be a float in the range"),
         ({"batch_size": 1}, r"The 'batch_size' parameter of CNNClassifier must be an int in the range \[2, inf\)"),
         ({"lr": -1}, "The 'lr' parameter of CNNClassifier must be"),

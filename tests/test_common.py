@@ -73,7 +73,7 @@ QUICK = {"backbone": "small_cnn", "weights": None, "image_size": 32, "random_sta
 IMAGE_ESTIMATORS = {
     "CNNFeatureExtractor": CNNFeatureExtractor(**QUICK),
     "CNNClassifier head": CNNClassifier(**QUICK, max_epochs=2),
-    "CNNClassifier all": CNNClassifier(**QUICK, max_epochs=2, train="all"),
+    "CNNClassifier all": CNNClassifier(**QUICK, max_epochs=2, phases="from_scratch"),
 }
 Y = np.array([[0, 1], [1, 0], [1, 1], [0, 0], [0, 1], [1, 0]])
 

@@ -76,22 +76,22 @@ def extractor() -> CNNFeatureExtractor:
     return CNNFeatureExtractor("small_cnn", weights=None, image_size=SIZE, precision="float32", random_state=0)
 
 
-def classifier(train: str) -> CNNClassifier:
+def classifier(phases: str) -> CNNClassifier:
     return CNNClassifier(
-        "small_cnn", weights=None, image_size=SIZE, precision="float32", train=train, max_epochs=2, random_state=0
+        "small_cnn", weights=None, image_size=SIZE, precision="float32", phases=phases, max_epochs=2, random_state=0
     )
 
 
 ESTIMATORS = {
-    "CNNClassifier, head": classifier("head"),
-    "CNNClassifier, all": classifier("all"),
+    "CNNClassifier, head": classifier("linear_probe"),
+    "CNNClassifier, all": classifier("from_scratch"),
     "BinaryRelevance on features": make_pipeline(extractor(), BinaryRelevance(LogisticRegression())),
     "ClassifierChain on features": make_pipeline(extractor(), ClassifierChain(LogisticRegression())),
     "LabelPowerset on features": make_pipeline(extractor(), LabelPowerset(LogisticRegression())),
     "MLkNN on features": make_pipeline(extractor(), MLkNN(n_neighbors=2)),
-    "BinaryRelevance of CNNClassifier": BinaryRelevance(classifier("head")),
-    "ClassifierChain of CNNClassifier": ClassifierChain(classifier("head")),
-    "LabelPowerset of CNNClassifier": LabelPowerset(classifier("head")),
+    "BinaryRelevance of CNNClassifier": BinaryRelevance(classifier("linear_probe")),
+    "ClassifierChain of CNNClassifier": ClassifierChain(classifier("linear_probe")),
+    "LabelPowerset of CNNClassifier": LabelPowerset(classifier("linear_probe")),
 }
 
 

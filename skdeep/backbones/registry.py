@@ -170,6 +170,10 @@ class Backbone:
 _BUILT: weakref.WeakValueDictionary[Backbone, nn.Module] = weakref.WeakValueDictionary()
 
 
+# copies for computing only, of networks that were trained
+_FROZEN: weakref.WeakKeyDictionary[nn.Module, tuple[Any, nn.Module]] = weakref.WeakKeyDictionary()
+
+
 def resolve_backbone(
     backbone: str | nn.Module | type[nn.Module],
     *,
@@ -281,6 +285,36 @@ def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None
     return _build_frozen(backbone, device, frozen) if frozen else _build_trainable(backbone, device)
 
 
+def freeze(network: nn.Module, backbone: Backbone, device: str, precision: str) -> nn.Module:
+    """A copy of a network, trained since it was built, that will only compute; as :func:`build_backbone` makes it.
+
+    It is kept as long as the network lives and does not change, and shared by all that ask for it.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device.
+    backbone : Backbone
+        What it was built from, with weights or without.
+    device : str
+    precision : {"float32", "bf16", "float16"}
+    """
+    # every change in place counts a tensor's version up
+    tensors = [*network.parameters(), *network.buffers()]
+    state = device, precision, [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+    if network not in _FROZEN or _FROZEN[network][0] != state:
+        frozen = copy.deepcopy(network).eval().requires_grad_(False)
+        if not backbone.contiguous:  # as the user's own are
+            frozen = _frozen(fold_batch_norms(frozen, backbone.normalise(_noise(backbone).to(device))), precision)
+        _FROZEN[network] = state, frozen
+    return _FROZEN[network][1]
+
+
+def _frozen(network: nn.Module, precision: str) -> nn.Module:
+    network = cast_weights(network, precision) if precision != "float32" else network
+    return network.to(memory_format=torch.channels_last)
+
+
 def settle_precision(precision: str, backbone: Backbone, device: str) -> str:
     """The precision that a name means for a network on a device.
 
@@ -375,12 +409,12 @@ def _build_frozen(backbone: Backbone, device: str, precision: str) -> nn.Module:
         if precision != "float32":
             # that one is there, where the precision was settled by comparison
             exact = copy.deepcopy(_build_frozen(backbone, device, "float32"))
-            return cast_weights(exact, precision).to(memory_format=torch.channels_last)
+            return _frozen(exact, precision)
         network = _build_named(backbone, device)
         folded = fold_batch_norms(network, backbone.normalise(_noise(backbone).to(device)))
         if folded is network:
             _BUILT[backbone] = network
-        return folded.to(memory_format=torch.channels_last)
+        return _frozen(folded, precision)
 
 
 def _build_named(backbone: Backbone, device: str) -> nn.Module:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,16 @@ import PIL
 import torch
 import torchvision
 from numpy.typing import NDArray
+from torch import nn
 
 from skdeep._blobcache import Blobs, slices
 from skdeep._text import listed
 from skdeep.backbones import Backbone, build_backbone, feature_size, pass_pictures
 from skdeep.exceptions import ImageError, ImageWarning
 from skdeep.features.store import FeatureStore, Store
-from skdeep.images import Images, OnError, load_batches
+from skdeep.images import Images, OnError, PictureCache, load_batches
+
+View = Callable[[torch.Tensor], torch.Tensor]
 
 # raised whenever the way from pixels to activations changes: rows stored before are no longer found
 _FORMAT = 3
@@ -105,6 +108,48 @@ def extract_features(
     if failures:
         _add_nan_rows(rows, keys, failures, backbone, device)
     return np.frombuffer(bytearray().join([rows[key] for key in keys]), dtype=np.float32).reshape(len(keys), -1)
+
+
+def pass_images(
+    images: Images,
+    network: nn.Module,
+    backbone: Backbone,
+    *,
+    views: Sequence[View | None] = (None,),
+    cache: PictureCache | None = None,
+    batch_size: int,
+    device: str,
+    precision: str,
+) -> list[NDArray[np.float32]]:
+    """Pass images through a network that no description can make again, such as a trained one; nothing is stored.
+
+    Parameters
+    ----------
+    images : Images
+    network : nn.Module
+        In evaluation mode on the device.
+    backbone : Backbone
+    views : sequence of callable or None, default=(None,)
+        What is done to a batch of pictures before; None is nothing.
+    cache : PictureCache, default=None
+        As for ``load_batches``.
+    batch_size : int
+    device : str
+    precision : {"float32", "bf16", "float16"}
+
+    Returns
+    -------
+    features : list of ndarray of float32 of shape (n_images, n_features)
+        For each view.
+    """
+    rows: list[list[torch.Tensor]] = [[] for _ in views]
+    batches = [range(start, min(start + batch_size, len(images))) for start in range(0, len(images), batch_size)]
+    for _, pixels in load_batches(images, batches, backbone.geometry, device=device, cache=cache):
+        pixels = pixels.to(device, non_blocking=True)
+        with torch.no_grad():
+            for view, done in zip(views, rows, strict=True):
+                done.append(pass_pictures(network, backbone, view(pixels) if view else pixels, precision).cpu())
+    return [torch.cat(done).numpy() for done in rows]
 
 
 def _claims(

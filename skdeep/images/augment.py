@@ -1,4 +1,4 @@
-"""Random views of training pictures: symmetries, small rotations and zooms, changes of light, or the user's own."""
+"""Random views of pictures: symmetries, small rotations and zooms, changes of light, or the user's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import torch
@@ -20,11 +21,11 @@ _CHUNK = 2**19
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Change the pictures of a batch at random, each by draws of its own.
+    """Change the pictures of a batch at random, each by draws of its own, and say how they are mixed in training.
 
     Parameters
     ----------
-    transform : {"side_on", "top_down"} or callable
+    transform : {"side_on", "top_down"}, callable or None, default=None
         ``"side_on"`` is for photographs of things that stand upright: half of the pictures are mirrored left to right.
         ``"top_down"`` is for views from above: all 8 symmetries of the square are equally likely; pictures that are
         not square take the 4 that keep their shape. Both also rotate by up to 10 degrees (three pictures of four) and
@@ -37,10 +38,22 @@ class Augmentation:
         Python's are seeded before each picture and put back after the batch; as they belong to the whole process, it
         must not be used in one thread while another draws from them.
 
+        None leaves the pictures as they are.
+    mixup : float, default=0.0
+        Averages of two pictures, and of their targets, by a share drawn from Beta(mixup, mixup) for each training
+        batch; the paper finds 0.1 to 0.4 best on ImageNet. 0 is none.
+    cutmix : float, default=0.0
+        Rectangles of one picture in another, of a share of the area drawn from Beta(cutmix, cutmix) for each training
+        batch; the paper has 1. 0 is none. With both, each batch takes one of the two with equal chance.
+
     Raises
     ------
     ValueError
-        If ``transform`` is no such name, and not callable.
+        If ``transform`` is no such name, and not callable, or a number is negative or not finite.
+
+    See Also
+    --------
+    skdeep.training.mixing.mix : Mixes a batch.
 
     References
     ----------
@@ -57,19 +70,39 @@ class Augmentation:
     (torch.Size([4, 3, 32, 32]), torch.uint8)
     """
 
-    transform: str | Transform
+    transform: str | Transform | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        known = self.transform in _PRESETS if isinstance(self.transform, str) else callable(self.transform)
-        if not known or isinstance(self.transform, type):
+        transform = self.transform
+        known = transform in _PRESETS if isinstance(transform, str) else transform is None or callable(transform)
+        if not known or isinstance(transform, type):
             names = ", ".join(map(repr, _PRESETS))
             raise ValueError(
                 f"The 'augmentation' parameter must be a str among {{{names}}}, a callable that changes one picture, "
-                f"or None. Got {self.transform!r} instead."
+                f"or None. Got {transform!r} instead."
             )
+        for name in ("mixup", "cutmix"):
+            alpha = getattr(self, name)
+            if not isinstance(alpha, Real) or not 0 <= float(alpha) < math.inf:
+                raise ValueError(
+                    f"The '{name}' parameter of Augmentation must be a float in the range [0.0, inf). Got {alpha!r} "
+                    "instead."
+                )
+
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether calling it does anything."""
+        return self.transform is not None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether training mixes pictures."""
+        return self.mixup > 0 or self.cutmix > 0
 
     def __call__(self, pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Augment a batch.
+        """Augment a batch; it is not mixed.
 
         Parameters
         ----------
@@ -88,18 +121,62 @@ class Augmentation:
         ValueError
             If ``pixels`` is no such batch, or a callable changed the shape or the dtype of a picture.
         """
-        if pixels.ndim != 4 or pixels.dtype not in (torch.uint8, torch.float32):
-            raise ValueError(
-                "Augmentation takes a batch of shape (n_pictures, n_channels, height, width) and dtype uint8 or "
-                f"float32, got shape {tuple(pixels.shape)} and dtype {pixels.dtype}."
-            )
+        _check_batch(pixels)
+        if self.transform is None:
+            return pixels
         if isinstance(self.transform, str):
             return _PRESETS[self.transform](pixels, generator)
-        return _one_by_one(self.transform, pixels, generator)
+        seeds = torch.randint(2**32, (len(pixels),), generator=generator, device=generator.device).tolist()
+        return _one_by_one(self.transform, pixels, seeds)
+
+    def view(self, pixels: torch.Tensor, k: int, seed: int) -> torch.Tensor:
+        """Give the ``k``-th other view of pictures, for predictions that are averaged over views.
+
+        All pictures are changed by the same draws, which ``k`` and ``seed`` decide; so the view of a picture depends
+        on nothing but the picture, whatever else is in its batch.
+
+        Parameters
+        ----------
+        pixels : tensor of shape (n_pictures, n_channels, height, width)
+            As for a call.
+        k : int
+            From 1. The named augmentations go round their symmetries, those that change the picture first; rotation,
+            zoom and light are drawn anew for each view.
+        seed : int
+            Not negative.
+
+        Returns
+        -------
+        views : tensor
+            Of the same shape and dtype.
+
+        Raises
+        ------
+        ValueError
+            As for a call; if ``k`` is less than 1; if there is no ``transform``, hence no other view.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skdeep.images import Augmentation
+        >>> pixels = torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8)
+        >>> views = [Augmentation("top_down").view(pixels, k, seed=0) for k in (1, 2, 3)]
+        """
+        _check_batch(pixels)
+        if k < 1:
+            raise ValueError(f"Other views of a picture are numbered from 1, got k={k}.")
+        if self.transform is None:
+            raise ValueError("Other views of pictures need a transform, got Augmentation(transform=None).")
+        drawn = int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
+        if isinstance(self.transform, str):
+            return _PRESETS[self.transform].view(pixels, k, drawn)
+        return _one_by_one(self.transform, pixels, [drawn] * len(pixels))
 
 
 def resolve_augmentation(augmentation: str | Transform | Augmentation | None) -> Augmentation | None:
     """The augmentation that a parameter of an estimator means; None is none.
+
+    So is an ``Augmentation`` that neither changes nor mixes pictures: a search over ``mixup`` may begin at 0.
 
     Raises
     ------
@@ -109,11 +186,10 @@ def resolve_augmentation(augmentation: str | Transform | Augmentation | None) ->
     Examples
     --------
     >>> resolve_augmentation("side_on")
-    Augmentation(transform='side_on')
+    Augmentation(transform='side_on', mixup=0.0, cutmix=0.0)
     """
-    if augmentation is None or isinstance(augmentation, Augmentation):
-        return augmentation
-    return Augmentation(augmentation)
+    resolved = augmentation if isinstance(augmentation, Augmentation) else Augmentation(augmentation)
+    return resolved if resolved.changes_pictures or resolved.mixes else None
 
 
 @dataclass(frozen=True)
@@ -141,16 +217,18 @@ class RandomViews:
 
     def __call__(self, pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Give a view of each picture."""
+        return _seen(pixels, self.draw(len(pixels), self._n_symmetries_of(pixels), generator))
+
+    def view(self, pixels: torch.Tensor, k: int, seed: int) -> torch.Tensor:
+        """Give the same view of each picture: its symmetry is the ``k``-th, the rest is drawn from ``seed``."""
+        n_symmetries = self._n_symmetries_of(pixels)
+        drawn = self.draw(1, n_symmetries, torch.Generator().manual_seed(seed))
+        return _seen(pixels, replace(drawn, symmetry=torch.tensor([k % n_symmetries])).repeated(len(pixels)))
+
+    def _n_symmetries_of(self, pixels: torch.Tensor) -> int:
+        """Those that keep the pictures' shape."""
         height, width = pixels.shape[-2:]
-        n_symmetries = self.n_symmetries if height == width else min(self.n_symmetries, 4)
-        views = self.draw(len(pixels), n_symmetries, generator)
-        augmented = torch.empty_like(pixels)
-        n_at_once = max(1, _CHUNK // max(1, pixels[:1].numel()))
-        for start in range(0, len(pixels), n_at_once):
-            rows = slice(start, start + n_at_once)
-            chunk = views.of(rows, pixels.device)
-            augmented[rows] = _light(_move(pixels[rows], chunk), chunk, pixels.dtype)
-        return augmented
+        return self.n_symmetries if height == width else min(self.n_symmetries, 4)
 
     def draw(self, n_pictures: int, n_symmetries: int, generator: torch.Generator) -> Views:
         """Draw the views: the same number of draws for each picture, whatever they decide."""
@@ -200,8 +278,31 @@ class Views:
         """Those of some pictures, on the pictures' device."""
         return Views(**{name: values[rows].to(device) for name, values in vars(self).items()})
 
+    def repeated(self, n_pictures: int) -> Views:
+        """Those of one picture, for several."""
+        return Views(**{name: values.expand(n_pictures) for name, values in vars(self).items()})
+
 
 _PRESETS = {"side_on": RandomViews(n_symmetries=2), "top_down": RandomViews(n_symmetries=8)}
+
+
+def _check_batch(pixels: torch.Tensor) -> None:
+    if pixels.ndim != 4 or pixels.dtype not in (torch.uint8, torch.float32):
+        raise ValueError(
+            "Augmentation takes a batch of shape (n_pictures, n_channels, height, width) and dtype uint8 or "
+            f"float32, got shape {tuple(pixels.shape)} and dtype {pixels.dtype}."
+        )
+
+
+def _seen(pixels: torch.Tensor, views: Views) -> torch.Tensor:
+    """The pictures as their views show them."""
+    augmented = torch.empty_like(pixels)
+    n_at_once = max(1, _CHUNK // max(1, pixels[:1].numel()))
+    for start in range(0, len(pixels), n_at_once):
+        rows = slice(start, start + n_at_once)
+        chunk = views.of(rows, pixels.device)
+        augmented[rows] = _light(_move(pixels[rows], chunk), chunk, pixels.dtype)
+    return augmented
 
 
 def _signed(draws: torch.Tensor) -> torch.Tensor:
@@ -257,9 +358,8 @@ def _light(pixels: torch.Tensor, views: Views, dtype: torch.dtype) -> torch.Tens
     return pixels.clamp_(0, white + rounding)
 
 
-def _one_by_one(transform: Transform, pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Call a user's transform on each picture, under a seed of its own."""
-    seeds = torch.randint(2**32, (len(pixels),), generator=generator, device=generator.device).tolist()
+def _one_by_one(transform: Transform, pixels: torch.Tensor, seeds: list[int]) -> torch.Tensor:
+    """Call a user's transform on each picture, under the seed that is the picture's."""
     augmented = torch.empty_like(pixels)
     with _global_generators_kept():
         for row, seed in enumerate(seeds):

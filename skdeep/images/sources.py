@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -111,6 +112,10 @@ class Images(ABC):
         bits that changed inside a file are left to ``pixels``.
         """
 
+    @abstractmethod
+    def some(self, rows: Sequence[int]) -> Self:
+        """The images of some rows, in their order; nothing is copied."""
+
     def check(self, rows: Sequence[int]) -> None:
         """Raise ``ImageError`` if some of these rows visibly hold no whole picture; cheap beside a network."""
         broken = self.broken(rows)
@@ -157,6 +162,14 @@ class FileImages(Images):
         if self._digests is None:
             self._digests = (remembered or FileDigests(None)).of(self._paths, self._identities)
         return self._digests
+
+    def some(self, rows: Sequence[int]) -> Self:
+        """The files of some rows."""
+        part = copy.copy(self)
+        part.side_features = self.side_features[list(rows)]
+        part._paths, part._identities = _picked(self._paths, rows), _picked(self._identities, rows)
+        part._digests = None if self._digests is None else _picked(self._digests, rows)
+        return part
 
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
         """Read files, as many at once as torch may use threads; decode those whose end is not as it should be."""
@@ -219,6 +232,14 @@ class ArrayImages(Images):
         digest.update(np.ascontiguousarray(pixels).data)
         return digest.digest()
 
+    def some(self, rows: Sequence[int]) -> Self:
+        """The arrays of some rows."""
+        part = copy.copy(self)
+        part.side_features = self.side_features[list(rows)]
+        part._arrays = _picked(self._arrays, rows)
+        part.faults = {position: self.faults[row] for position, row in enumerate(rows) if row in self.faults}
+        return part
+
     def broken(self, rows: Sequence[int]) -> dict[int, str]:
         """The rows that were found broken when they came in."""
         return {row: self.faults[row] for row in rows if row in self.faults}
@@ -237,6 +258,10 @@ class ArrayImages(Images):
             return pixels
         whole = pixels.astype(np.uint8)
         return whole if np.array_equal(whole, pixels) else pixels.astype(np.float32) / np.float32(255)
+
+
+def _picked(items: Any, rows: Sequence[int]) -> list[Any]:
+    return [items[row] for row in rows]
 
 
 def _tensor(pixels: NDArray[Any]) -> torch.Tensor:

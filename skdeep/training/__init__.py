@@ -1,17 +1,55 @@
-"""Training on skorch: the net, its batches and its losses."""
+"""Training on skorch: phases and their schedules, the net, its batches, its losses and its checkpoints."""
 
+from skdeep.training.batches import Lesson
 from skdeep.training.bp_mll import RankingThreshold
+from skdeep.training.change import ImageChange
+from skdeep.training.checkpoints import Checkpoint, fit_digest
+from skdeep.training.course import (
+    AVERAGES,
+    OPTIMIZERS,
+    Course,
+    Options,
+    Record,
+    Stage,
+    Stopping,
+    find_rate,
+    learn_once,
+    prepare,
+)
 from skdeep.training.inputs import ImageRows, Rows, TableRows
-from skdeep.training.losses import CRITERIA, make_criterion
-from skdeep.training.net import fit_net, net_outputs
+from skdeep.training.losses import CRITERIA, Criterion, make_criterion
+from skdeep.training.net import WeightedNet, module_outputs, on_cpu
+from skdeep.training.phases import Phase, resolve_phases
+from skdeep.training.progress import report
+from skdeep.training.rate_finder import RateCurve
 
 __all__ = [
+    "AVERAGES",
     "CRITERIA",
+    "OPTIMIZERS",
+    "Checkpoint",
+    "Course",
+    "Criterion",
+    "ImageChange",
     "ImageRows",
+    "Lesson",
+    "Options",
+    "Phase",
     "RankingThreshold",
+    "RateCurve",
+    "Record",
     "Rows",
+    "Stage",
+    "Stopping",
     "TableRows",
-    "fit_net",
+    "WeightedNet",
+    "find_rate",
+    "fit_digest",
+    "learn_once",
     "make_criterion",
-    "net_outputs",
+    "module_outputs",
+    "on_cpu",
+    "prepare",
+    "report",
+    "resolve_phases",
 ]

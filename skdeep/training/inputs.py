@@ -50,14 +50,13 @@ class TableRows(Rows):
 
 
 class ImageRows(Rows):
-    """Images at the size that a network takes, and the numbers beside them.
+    """Images at the size that a network takes, and the numbers beside them; on the device where it computes.
 
     Parameters
     ----------
     images : Images
     geometry : Geometry
     device : str
-        Where the network computes.
     cache : PictureCache or None
         Where resized pictures of files are kept from one epoch to the next.
     """
@@ -76,4 +75,7 @@ class ImageRows(Rows):
         loaded = load_batches(self._images, batches, self._geometry, device=self._device, cache=self._cache)
         for batch, pixels in loaded:
             side: NDArray[np.float32] = self._images.side_features[list(batch)]
-            yield {"images": pixels, "side_features": torch.from_numpy(side)}
+            yield {
+                "images": pixels.to(self._device, non_blocking=True),
+                "side_features": torch.from_numpy(side).to(self._device),
+            }
