@@ -198,7 +198,8 @@ def _stretches(history: pd.DataFrame) -> list[Stretch]:
     if "phase" not in history:
         return []
     stretches = []
-    for _, epochs in history.groupby("phase"):
+    # numbers may come again: partial_fit goes on with those of the first phase
+    for _, epochs in history.groupby((history["phase"] != history["phase"].shift()).cumsum()):
         start = epochs.iloc[0]
         text = phase_text(start.get("train", f"phase {start['phase']}"), start.get("image_size"))
         stretches.append(Stretch(int(start["epoch"]), int(epochs["epoch"].iloc[-1]), text))

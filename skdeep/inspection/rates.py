@@ -71,7 +71,7 @@ class LearningRateScheduleDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, log: bool = False, ax: Axes | None = None) -> Self:
-        """Plot the rates at which a classifier was trained, as far as it came.
+        """Plot the rates at which ``fit`` trained a classifier, as far as it came.
 
         Parameters
         ----------
@@ -92,7 +92,10 @@ class LearningRateScheduleDisplay:
         pyplot(f"{cls.__name__}.from_estimator")
         classifier = last_step(estimator)
         check_is_fitted(classifier, ["history_", "phases_"])
-        run = classifier.history_.groupby("phase")["n_steps"].agg(["first", "sum"])
+        history = classifier.history_
+        # what partial_fit adds has the number of the first phase again
+        planned = history[history["phase"] == history["phase"].cummax()]
+        run = planned.groupby("phase")["n_steps"].agg(["first", "sum"])
         # phases that were never reached have no epoch
         phases = [classifier.phases_[position - 1] for position in run.index]
         return cls._of(phases, run["first"].tolist(), run["sum"].tolist()).plot(log=log, ax=ax)
