@@ -13,7 +13,10 @@ import pytest
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
-from skdeep.inspection import LearningRateFinderDisplay, LearningRateScheduleDisplay
+from skdeep import CNNClassifier
+from skdeep.inspection import LearningRateFinderDisplay, LearningRateScheduleDisplay, TrainingHistoryDisplay
+from skdeep.training.phases import Phase, resolve_phases
+from skdeep.training.schedules import learning_rates
 from tests.drawing import close_figures, drawn_within, fitted, overlapping  # noqa: F401
 
 
@@ -97,16 +100,27 @@ def test_a_classifier_shows_the_steps_that_it_took_and_no_more() -> None:
     np.testing.assert_allclose(display.rates[:, 1], expected)
 
 
-def test_real_phases_have_what_the_display_asks_for() -> None:
-    phases = pytest.importorskip("skdeep.training.phases")
-    schedules = pytest.importorskip("skdeep.training.schedules")
-    planet = phases.resolve_phases("planet", lr=0.01, max_epochs=None, image_size=None)
+def test_the_phases_of_a_recipe_are_shown_as_they_are_planned() -> None:
+    planet = resolve_phases("planet", lr=0.01, max_epochs=None, image_size=None)
     display = LearningRateScheduleDisplay.from_phases(planet, 5)
-    np.testing.assert_allclose(
-        display.rates[:, -1], np.concatenate([schedules.learning_rates(phase, 5) for phase in planet])
-    )
+    np.testing.assert_allclose(display.rates[:, -1], np.concatenate([learning_rates(phase, 5) for phase in planet]))
     assert len(display.phases) == len(planet)
     assert overlapping(display.figure_, display.phase_texts_) == []
+
+
+def test_a_network_shows_the_rates_that_it_has_noted(pictures: NDArray[np.uint8]) -> None:
+    phases = [Phase(max_epochs=1, train="head"), Phase(max_epochs=2, image_size=40, lr_mult=(0.1, 0.5, 1.0))]
+    network = CNNClassifier("small_cnn", weights=None, phases=phases, image_size=32, batch_size=2, random_state=0)
+    network.fit(pictures, [0, 1] * 3)
+    display = LearningRateScheduleDisplay.from_estimator(network)
+    assert display.phases == [(1, 3, "head\n32 px"), (4, 9, "all\n40 px")]
+    np.testing.assert_allclose(display.rates[[2, 5, 8], 2], network.history_["lr"])
+    planned = display.rates
+    np.testing.assert_array_equal(
+        LearningRateScheduleDisplay.from_estimator(network.partial_fit(pictures, [0, 1] * 3)).rates, planned
+    )
+    epochs = TrainingHistoryDisplay.from_estimator(network)
+    np.testing.assert_array_equal(epochs.lines_["train_loss"].get_ydata(), network.history_["train_loss"])
 
 
 def test_phases_and_their_numbers_of_batches_must_fit() -> None:
