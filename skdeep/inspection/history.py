@@ -173,7 +173,7 @@ class TrainingHistoryDisplay:
             (self.lines_["valid_loss"],) = self.ax_.plot(
                 self.epochs, valid_loss, color=VERMILION, label="validation", **style
             )
-        self.ax_.legend(frameon=False)
+        self.ax_.legend(framealpha=0.85, edgecolor="none")
         self.ax_.set_ylabel("loss")
         if score is not None:
             (self.lines_["score"],) = self.axes_[1].plot(self.epochs, score, color=GREEN, **style)

@@ -295,7 +295,7 @@ class LearningRateFinderDisplay:
             )
         }
         tidy(self.ax_)
-        self.ax_.legend(frameon=False)
+        self.ax_.legend(framealpha=0.85, edgecolor="none")
         return self
 
 
