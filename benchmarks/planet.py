@@ -74,7 +74,12 @@ def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) ->
         shown = " + ".join(_shown(file) for _, file in trained)
         rows.append(relevance_row(on_features(make_union(*extractors), RELEVANCE), together, shown, regularisation))
     from_scratch = CNNClassifier(
-        "small_cnn", weights=None, phases="from_scratch", image_size=SCENE_SIZE, max_epochs=1 if smoke else 20, random_state=0
+        "small_cnn",
+        weights=None,
+        phases="from_scratch",
+        image_size=SCENE_SIZE,
+        max_epochs=1 if smoke else 20,
+        random_state=0,
     )
     rows.append(Model("CNN, all layers", "small_cnn", "random", from_scratch))
     return rows
@@ -120,7 +125,12 @@ def pretrain(path: Path, *, smoke: bool) -> Path:
     print(f"Training small_cnn on {n_scenes} other scenes, for features of a trained network ...")
     scenes = make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=1)
     classifier = CNNClassifier(
-        "small_cnn", weights=None, phases="from_scratch", image_size=SCENE_SIZE, max_epochs=1 if smoke else 25, random_state=1
+        "small_cnn",
+        weights=None,
+        phases="from_scratch",
+        image_size=SCENE_SIZE,
+        max_epochs=1 if smoke else 25,
+        random_state=1,
     )
     classifier.fit(scenes.data, scenes.target)
     torch.save(classifier.net_.module_.backbone.state_dict(), path)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
-from numbers import Integral, Real
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options as Choices, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Options as Choices
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 from torchvision.models import WeightsEnum
@@ -32,7 +32,6 @@ from skdeep.backbones import (
     Backbone,
     resolve_backbone,
     resolve_device,
-    settle_precision,
 )
 from skdeep.features import extract_features, open_store
 from skdeep.images import Images, as_images
@@ -46,6 +45,7 @@ from skdeep.training import (
     Lesson,
     Options,
     Phase,
+    RankingThreshold,
     Record,
     Rows,
     Stage,
@@ -220,6 +220,8 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
     random_state: int | RandomState | None
     verbose: int
 
+    threshold_: RankingThreshold | None
+
     # what a subclass may make parameters of
     optimizer: str = "adamw"
     averaging: str | None = None
@@ -366,11 +368,10 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         seed: int | None,
     ) -> tuple[Sample, Sample | None]:
         """What is learnt from, and what is held out to see how well it goes: nothing without a seed to draw it by."""
-        values = targets.values.reshape(-1, 1) if targets.kind == "binary" else targets.values
+        values = targets.columns
         if validation is not None:
             held_X, y_val = validation
-            known = targets.encode(held_X, y_val)
-            known = known.reshape(-1, 1) if targets.kind == "binary" else known
+            known = replace(targets, values=targets.encode(held_X, y_val)).columns
             return Sample(X, values, weights), Sample(held_X, known, np.ones(len(known)))
         if seed is None:
             return Sample(X, values, weights), None
@@ -390,15 +391,11 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
     ) -> Course:
         """Train a net phase by phase."""
         with report(int(self.verbose), sum(int(phase.max_epochs or 0) for phase in phases)) as told:
-            course = Course(
-                net, phases, stage_of, self._options(seed), score=score, checkpoint=checkpoint, report=told
-            )
+            course = Course(net, phases, stage_of, self._options(seed), score=score, checkpoint=checkpoint, report=told)
             course.run()
         return course
 
-    def _keep(
-        self, net: WeightedNet, phases: list[Phase], records: list[Record], snapshots: list[nn.Module]
-    ) -> None:
+    def _keep(self, net: WeightedNet, phases: list[Phase], records: list[Record], snapshots: list[nn.Module]) -> None:
         """Keep what came of training."""
         net.module = type(net.module_)  # pickles need no second one
         self.net_ = net

@@ -22,7 +22,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
-from skdeep._validation import Targets
+from skdeep._validation import Targets, is_multilabel
 from skdeep.backbones import (
     Backbone,
     build_backbone,
@@ -376,6 +376,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             As in ``fit``; or if y holds what the first call did not announce.
         """
         is_first = not hasattr(self, "net_")
+        if is_first and classes is None and not is_multilabel(y):
+            raise ValueError("classes must be passed at the first call of partial_fit, for y may not hold all of them.")
         plan = self._plan(X, y, sample_weight, classes=classes, is_part=True)
         with torch.inference_mode(False), torch.enable_grad(), seeded(plan.seed, plan.device):
             if is_first:
@@ -400,6 +402,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         self._goes_on = True
         self._learnt(plan)
         return self
+
     def find_lr(
         self,
         X: Any,
@@ -466,7 +469,18 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         else:
             network, head = build_backbone(backbone, "cpu").requires_grad_(False), module
         layers = summarise(network, n_channels=backbone.n_channels, image_size=backbone.geometry.size)
-        return pd.concat([layers, _summary_of_head(head)], ignore_index=True)
+        of_head = pd.DataFrame(
+            {
+                "layer": f"head.{name}",
+                "type": type(layer).__name__,
+                "output_shape": (head.n_outputs if isinstance(layer, nn.Linear) else head.n_inputs,),
+                "n_parameters": sum(weight.numel() for weight in layer.parameters()),
+                "trainable": any(weight.requires_grad for weight in layer.parameters()),
+            }
+            for name, layer in head.named_modules()
+            if name and not any(layer.children())
+        )
+        return pd.concat([layers, of_head], ignore_index=True)
 
     def _plan(
         self,
@@ -559,7 +573,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 "with {} features and {} outputs for {} targets.".format(*known, *wanted)
             )
 
-    def _stage(self, plan: _Plan, index: int, module: nn.Module) -> Stage:
+    def _stage(self, plan: _Plan, index: int, module: Any) -> Stage:
         """Make a phase ready."""
         phase, backbone = plan.phases[index], plan.backbones[index]
         groups = _groups(module, phase, backbone)
@@ -570,7 +584,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if not phase.trains_head_only:
             return Stage(
                 lesson=plan.learnt.lesson(rows(plan.learnt)),
-                held_out=plan.held and plan.held.lesson(rows(plan.held)),
+                held_out=plan.held.lesson(rows(plan.held)) if plan.held else None,
                 groups=groups,
                 change=plan.change(),
                 resting=_resting(module, groups, freeze_bn=phase.freeze_bn),
@@ -595,7 +609,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             return TableRows(beside(features, part.X))
 
         resting = [module.backbone] if isinstance(module, _ImageNetwork) else []
-        held_out = plan.held and plan.held.lesson(table(plan.held))
+        held_out = plan.held.lesson(table(plan.held)) if plan.held else None
         if plan.augmentation is None:
             return Stage(plan.learnt.lesson(table(plan.learnt)), held_out, groups, resting=resting)
         network = learnt or build_backbone(backbone, plan.device, frozen=plan.precision)
@@ -618,7 +632,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         self.precision_, self.backbone_, self.format_ = plan.precision, plan.backbones[-1], plan.learnt.X.format
         self._seed = plan.seed
         if isinstance(self.net_.module_, _ImageNetwork):
-            for network in [self.net_.module_, *self.snapshots_]:
+            networks: list[Any] = [self.net_.module_, *self.snapshots_]
+            for network in networks:
                 network.has_learnt = True
             self.backbone_ = self.backbone_.without_weights()
         if isinstance(plan.criterion, CRITERIA["bp_mll"]):
@@ -643,7 +658,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
 
     def _views(self, images: Images, network: nn.Module, device: str) -> list[NDArray[np.float32]]:
         """The activations of pictures as they are, and of as many other views as ``tta`` says."""
-        augmentation = resolve_augmentation(self.augmentation)
+        augmentation: Any = resolve_augmentation(self.augmentation)
         others = [functools.partial(augmentation.view, k=k + 1, seed=self._seed) for k in range(self.tta)]
         store = open_store(self.cache)
         passed = functools.partial(
@@ -661,8 +676,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             frozen = freeze(network.backbone, self.backbone_, device, self.precision_)
             return passed(network=frozen, views=[None, *others])
         plain = self._features(images, self.backbone_, self.precision_)
-        frozen = build_backbone(self.backbone_, device, frozen=self.precision_) if others else None
-        return [plain, *(passed(network=frozen, views=others) if others else [])]
+        if not others:
+            return [plain]
+        return [plain, *passed(network=build_backbone(self.backbone_, device, frozen=self.precision_), views=others)]
 
     def _checkpoint_of(self, plan: _Plan, module: nn.Module) -> Checkpoint | None:
         """Where this very fit leaves checkpoints."""
@@ -743,7 +759,7 @@ class _ImageNetwork(nn.Module):
         side_features: torch.Tensor | None = None,
         table: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        if table is None:
+        if images is not None and side_features is not None:
             activations = pass_pictures(self.backbone, self.description, images, self.precision)
             table = torch.cat([activations, side_features], dim=1)
         return self.head(table)
@@ -769,9 +785,7 @@ def _groups(module: nn.Module, phase: Phase, backbone: Backbone) -> list[tuple[f
     return [*groups, (of_head, [f"head.{name}" for name, _ in module.head.named_parameters()])]
 
 
-def _resting(
-    module: _ImageNetwork, groups: Sequence[tuple[float, list[str]]], *, freeze_bn: bool
-) -> list[nn.Module]:
+def _resting(module: _ImageNetwork, groups: Sequence[tuple[float, list[str]]], *, freeze_bn: bool) -> list[nn.Module]:
     """The layers of the backbone that stay in evaluation mode: those of which nothing learns, and as asked for."""
     learning = {name for factor, names in groups if factor > 0 for name in names}
     resting = []

@@ -193,7 +193,7 @@ class TabularClassifier(DeepClassifier):
             module = self._module(targets.n_outputs)
             stage = Stage(
                 lesson=learnt.lesson(TableRows(learnt.X)),
-                held_out=held and held.lesson(TableRows(held.X)),
+                held_out=held.lesson(TableRows(held.X)) if held else None,
                 groups=[(1.0, [name for name, _ in module.named_parameters()])],
             )
             course = self._run_course(

@@ -43,6 +43,11 @@ class Targets:
         """Decisions that a model of these targets makes: one for two classes, else one a class or label."""
         return 1 if self.kind == "binary" else len(self.classes)
 
+    @property
+    def columns(self) -> NDArray[Any]:
+        """The values as losses compare them: of two classes a column, of shape (n_samples, 1)."""
+        return np.reshape(self.values, (-1, 1)) if self.kind == "binary" else self.values
+
     def encode(self, X: Any, y: Any) -> NDArray[Any]:
         """Encode other targets of the same kind, such as those of a validation set.
 
@@ -63,7 +68,7 @@ class Targets:
         check_consistent_length(X, y)
         unknown = sorted(set(np.asarray(y).tolist()) - set(self.classes.tolist()), key=str)
         if unknown:
-            raise ValueError(f"y_val holds classes that y does not: {listed(unknown)}.")
+            raise ValueError(f"y_val holds classes that y does not: {listed(map(repr, unknown))}.")
         return np.searchsorted(self.classes, y)
 
     def decode(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -89,7 +94,7 @@ def check_targets(X: Any, y: Any, classes: Any = None) -> Targets:
     """
     if y is None:
         raise ValueError("This classifier requires y to be passed, but the target y is None.")
-    if _is_multilabel(y):
+    if is_multilabel(y):
         indicator, names = check_indicator(X, y)
         return Targets("multilabel", indicator, indicator_classes(indicator.shape[1]), names)
     y = column_or_1d(y, warn=True)
@@ -165,7 +170,7 @@ def indicator_classes(n_labels: int) -> NDArray[np.int64]:
     return np.tile(np.array([0, 1]), (n_labels, 1))
 
 
-def _is_multilabel(y: Any) -> bool:
+def is_multilabel(y: Any) -> bool:
     """Whether ``y`` has columns: whatever has several must be an indicator, and is told so if it is not."""
     if sparse.issparse(y):
         return True

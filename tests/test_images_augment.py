@@ -343,6 +343,8 @@ def test_resolve_augmentation_refuses_what_is_none(unknown):
 
 def test_resolve_augmentation_takes_names_callables_and_none():
     assert resolve_augmentation(None) is None
+    assert resolve_augmentation(Augmentation()) is None
+    assert resolve_augmentation(Augmentation(mixup=0.2)) == Augmentation(None, mixup=0.2)
     assert resolve_augmentation("top_down") == Augmentation("top_down")
     transform = v2.RandomHorizontalFlip()
     resolved = resolve_augmentation(transform)
@@ -366,3 +368,102 @@ def test_augmentation_of_no_picture_is_no_picture(transform):
 def test_augmentation_refuses_what_is_no_batch_of_pictures(pixels):
     with pytest.raises(ValueError, match=r"takes a batch of shape .* and dtype uint8 or float32, got shape"):
         Augmentation("top_down")(pixels, seeded())
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "changes", "mixes"),
+    [
+        (Augmentation(), False, False),
+        (Augmentation("side_on"), True, False),
+        (Augmentation(mixup=0.4), False, True),
+        (Augmentation(v2.RandomHorizontalFlip(), cutmix=1), True, True),
+    ],
+)
+def test_augmentation_says_what_it_does(augmentation, changes, mixes):
+    assert (augmentation.changes_pictures, augmentation.mixes) == (changes, mixes)
+
+
+def test_a_call_changes_pictures_and_mixes_none():
+    pixels = batch()
+    assert torch.equal(Augmentation(mixup=1, cutmix=1)(pixels, seeded()), pixels)
+    mixing = Augmentation("top_down", mixup=1, cutmix=1)
+    assert torch.equal(mixing(pixels, seeded()), Augmentation("top_down")(pixels, seeded()))
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+@pytest.mark.parametrize("alpha", [-0.1, float("inf"), float("nan"), "0.4", None])
+def test_mixing_by_what_is_no_parameter_of_beta_is_refused(name, alpha):
+    message = rf"'{name}' parameter of Augmentation must be a float in the range \[0.0, inf\). Got {alpha!r} instead"
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**{name: alpha})
+
+
+@pytest.mark.parametrize("transform", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_a_view_depends_on_the_picture_alone(transform):
+    pixels = batch(7, dtype=torch.float32)
+    augmentation = Augmentation(transform)
+    together = augmentation.view(pixels, 2, seed=5)
+    for _ in range(2):
+        for row in range(7):
+            assert torch.equal(augmentation.view(pixels[row : row + 1], 2, seed=5)[0], together[row])
+    assert torch.equal(augmentation.view(pixels.flip(0), 2, seed=5), together.flip(0))
+    same = augmentation.view(repeated(pixels[0], 5), 2, seed=5)
+    assert torch.equal(same, repeated(together[0], 5))
+
+
+@pytest.mark.parametrize("transform", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
+def test_views_differ_by_number_and_by_seed_and_leave_global_generators(transform):
+    before = global_states()
+    pixels = batch(1, dtype=torch.float32)
+    numbers = [Augmentation(transform).view(pixels, k, seed=0).numpy().tobytes() for k in range(1, 17)]
+    seeds = [Augmentation(transform).view(pixels, 1, seed=seed).numpy().tobytes() for seed in range(8)]
+    assert len(set(numbers)) == 16
+    assert len(set(seeds)) == 8
+    assert global_states() == before
+
+
+@pytest.mark.parametrize(("n_symmetries", "sides"), [(8, (20, 20)), (8, (20, 12)), (2, (20, 20)), (2, (12, 20))])
+def test_views_go_round_the_symmetries_and_begin_with_those_that_change_the_picture(n_symmetries, sides):
+    pixels = batch(1, height=sides[0], width=sides[1])
+    moves = RandomViews(n_symmetries=n_symmetries, **ONLY_SYMMETRIES)
+    n = n_symmetries if sides[0] == sides[1] else min(n_symmetries, 4)
+    views = [moves.view(pixels, k, seed=k).numpy().tobytes() for k in range(1, 2 * n + 1)]
+    assert views[n - 1] == pixels.numpy().tobytes()
+    assert len(set(views[:n])) == n
+    assert views[:n] == views[n:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_a_view_of_a_named_augmentation_is_one_that_training_may_draw(name, k):
+    pixels = batch(3)
+    preset = augment._PRESETS[name]
+    drawn = preset.draw(1, preset.n_symmetries, seeded(4))
+    view = preset.view(pixels, k, seed=4)
+    for row in range(3):
+        views = Views(**{**vars(drawn), "symmetry": torch.tensor([k % preset.n_symmetries])})
+        expected = augment._light(augment._move(pixels[row : row + 1], views), views, torch.uint8)
+        assert torch.equal(view[row : row + 1], expected.to(torch.uint8))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_views_keep_shape_and_dtype_and_their_input(dtype):
+    pixels = batch(height=12, dtype=dtype)
+    view = Augmentation("top_down").view(pixels, 5, seed=0)
+    assert (view.shape, view.dtype) == (pixels.shape, dtype)
+    assert torch.equal(pixels, batch(height=12, dtype=dtype))
+    assert Augmentation("top_down").view(pixels[:0], 5, seed=0).shape == (0, 3, 12, 20)
+
+
+@pytest.mark.parametrize(
+    ("transform", "k", "message"),
+    [
+        ("top_down", 0, "Other views of a picture are numbered from 1, got k=0"),
+        (None, 1, r"need a transform, got Augmentation\(transform=None\)"),
+    ],
+)
+def test_views_that_are_none_are_refused(transform, k, message):
+    with pytest.raises(ValueError, match=message):
+        Augmentation(transform, mixup=0.2).view(batch(), k, seed=0)
+    with pytest.raises(ValueError, match="takes a batch of shape"):
+        Augmentation(transform, mixup=0.2).view(batch()[0], 1, seed=0)

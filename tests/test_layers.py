@@ -85,7 +85,9 @@ def test_what_needs_no_torch_imports_none_at_module_level(path: Path) -> None:
     assert not {"torch", "torchvision", "skorch"} & {top(name) for name in imported(path, at_module_level=True)}
 
 
-@pytest.mark.parametrize("module", ["skdeep", "skdeep.multilabel", "skdeep.metrics", "skdeep.datasets"])
+@pytest.mark.parametrize(
+    "module", ["skdeep", "skdeep.multilabel", "skdeep.metrics", "skdeep.datasets", "skdeep.model_selection"]
+)
 def test_importing_loads_no_torch(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'torchvision', 'skorch'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from skdeep.training import RankingThreshold
 from skdeep.training.bp_mll import best_thresholds
+
+Array = NDArray[Any]
+
+
+def logits_and_indicator(n_rows: int = 20, n_labels: int = 5) -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    indicator = rng.integers(2, size=(n_rows, n_labels))
+    indicator[0], indicator[1] = 0, 1
+    return rng.normal(scale=3, size=(n_rows, n_labels)), indicator
 
 
 @settings(deadline=None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,10 @@ from skdeep.training import (
     Stopping,
     TableRows,
     WeightedNet,
+    course,
+    find_rate,
     module_outputs,
+    prepare,
 )
 from skdeep.training.averaging import MovingAverage
 from skdeep.training.losses import BinaryCrossEntropy
@@ -63,12 +68,47 @@ def run(
     precision: str = "float32",
     micro_batch_size: int | None = None,
     report: Any = lambda record: None,
-    change: Any = None,
     **options: Any,
 ) -> Course:
     """Run a course with the options that a test does not care for."""
-    rows = X if isinstance(X, TableRows) else TableRows(X)
-    settled = {"batch_size": 16, "optimizer": "adamw", "weight_decay": 0.0, "averaging": None, "stopping": None}
+    net, stage, settled = ready(
+        module,
+        X,
+        Y,
+        weights=weights,
+        held_out=held_out,
+        groups=groups,
+        precision=precision,
+        micro_batch_size=micro_batch_size,
+        **options,
+    )
+    followed = Course(
+        net,
+        phases or [Phase(max_epochs=10, lr=0.05, policy="constant")],
+        lambda _: stage,
+        settled,
+        score=score,
+        checkpoint=checkpoint,
+        report=report,
+    )
+    with seeded(0):
+        followed.run()
+    return followed
+
+
+def ready(
+    module: nn.Module,
+    X: Array | TableRows,
+    Y: Array,
+    *,
+    weights: Array | None = None,
+    held_out: tuple[Array, Array] | None = None,
+    groups: Any = None,
+    precision: str = "float32",
+    micro_batch_size: int | None = None,
+    **options: Any,
+) -> tuple[WeightedNet, Stage, Options]:
+    """A net, what it is to learn, and how."""
     net = WeightedNet(
         module,
         criterion=BinaryCrossEntropy(),
@@ -79,24 +119,16 @@ def run(
         micro_batch_size=micro_batch_size,
     )
     net.start()
+    rows = X if isinstance(X, TableRows) else TableRows(X)
     stage = Stage(
         lesson=Lesson(rows, Y, np.ones(len(rows)) if weights is None else weights),
         held_out=held_out and Lesson(TableRows(held_out[0]), held_out[1], np.ones(len(held_out[1]))),
         groups=groups or [(1.0, [name for name, _ in module.named_parameters()])],
-        change=change,
     )
-    course = Course(
-        net,
-        phases or [Phase(max_epochs=10, lr=0.05, policy="constant")],
-        lambda _: stage,
-        Options(**{**settled, "seed": 0, **options}),
-        score=score,
-        checkpoint=checkpoint,
-        report=report,
-    )
-    with seeded(0):
-        course.run()
-    return course
+    settled: dict[str, Any] = {"batch_size": 16, "optimizer": "adamw", "weight_decay": 0.0, "averaging": None}
+    settled |= {"stopping": None, "seed": 0, **options}
+    prepare(net, stage, Options(**settled))
+    return net, stage, Options(**settled)
 
 
 def linear(dropout: float = 0.0) -> Linear:
@@ -194,7 +226,9 @@ def test_only_the_groups_that_a_phase_teaches_learn_and_weight_decay_leaves_bias
     assert torch.equal(layer.bias, before[0])
     assert not torch.equal(layer.weight, before[1])
     optimizer = run(linear(), X, Y, weight_decay=0.5).net.optimizer_
-    decays = {parameter.ndim: group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]}
+    decays = {
+        parameter.ndim: group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]
+    }
     assert decays == {2: 0.5, 1: 0.0}
 
 
@@ -313,10 +347,12 @@ def test_out_of_memory_is_answered_by_smaller_parts_and_the_same_steps(error: ty
     X, Y = make_problem()
     with seeded(0):
         module = Small(9, error)
-    with pytest.warns(SmallerBatchWarning, match="too small for 16 rows at once: .* in parts of 8 .* batch_size=16") as w:
-        course = run(module, X, Y)
+    with pytest.warns(
+        SmallerBatchWarning, match="too small for 16 rows at once: .* in parts of 8 .* batch_size=16"
+    ) as w:
+        net = run(module, X, Y).net
     assert len(w) == 1
-    assert course.net.micro_batch_size == 8
+    assert net.micro_batch_size == 8
     np.testing.assert_allclose(outputs(module, X), trained(X, Y), rtol=1e-3)
 
 
@@ -368,12 +404,12 @@ def test_snapshots_are_the_networks_at_the_cycle_ends_of_the_last_phase() -> Non
         Phase(max_epochs=2, lr=0.01, policy="sgdr"),
         Phase(max_epochs=7, lr=0.05, policy="sgdr", cycle_mult=2),
     ]
-    course = run(module, X, Y, phases=phases, averaging="snapshots")
-    assert len(course.snapshots) == 3
-    np.testing.assert_array_equal(outputs(course.snapshots[-1], X), outputs(module, X))
+    snapshots = run(module, X, Y, phases=phases, averaging="snapshots").snapshots
+    assert len(snapshots) == 3
+    np.testing.assert_array_equal(outputs(snapshots[-1], X), outputs(module, X))
     other = linear()
     run(other, X, Y, phases=[phases[0], Phase(max_epochs=3, lr=0.05, policy="sgdr", cycle_mult=2)])
-    np.testing.assert_array_equal(outputs(course.snapshots[1], X), outputs(other, X))
+    np.testing.assert_array_equal(outputs(snapshots[1], X), outputs(other, X))
 
 
 def test_a_phase_ends_with_its_best_epoch_and_the_next_goes_on_from_there() -> None:
@@ -404,18 +440,27 @@ def test_without_a_scorer_the_loss_stops_training() -> None:
     assert len(records) == 4
 
 
-def test_a_rate_that_nobody_gave_is_found_once_for_each_kind_of_phase() -> None:
+def test_a_rate_that_nobody_gave_is_found_once_for_each_kind_of_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = make_problem()
+    curves = iter([0.01, 0.02])
+    monkeypatch.setattr(course, "find_rate", lambda *_: SimpleNamespace(suggestion=next(curves)))
     phases = [Phase(max_epochs=1), Phase(max_epochs=1, train="head"), Phase(max_epochs=1), Phase(max_epochs=1, lr=0.5)]
-    course = run(linear(), X, Y, phases=phases)
-    first, second, third, fourth = (phase.lr for phase in course.phases)
-    assert first == third
-    assert first != second
-    assert fourth == 0.5
-    assert all(1e-7 <= float(rate or 0) <= 10 for rate in (first, second))
+    assert [phase.lr for phase in run(linear(), X, Y, phases=phases).phases] == [0.01, 0.02, 0.01, 0.5]
 
 
-class Killed(Exception):
+def test_looking_for_a_rate_leaves_the_net_as_it_was_and_goes_round_small_data() -> None:
+    X, Y = make_problem(20)
+    with seeded(0):
+        module = NormalisedTwice()
+    net, stage, options = ready(module, X, Y[:, :2])
+    before = copy.deepcopy(module.state_dict())
+    curve = find_rate(net, stage, options, n_steps=30)
+    assert len(curve.losses) > 10  # of two batches
+    assert all(torch.equal(now, then) for now, then in zip(module.state_dict().values(), before.values(), strict=True))
+    assert 1e-7 < curve.suggestion < 10
+
+
+class KilledError(Exception):
     """What stands for the end of a process."""
 
 
@@ -432,20 +477,18 @@ def test_a_course_that_was_killed_goes_on_to_the_same_bits(tmp_path: Any, option
 
     def die(record: dict[str, Any]) -> None:
         if record["epoch"] == n_epochs + 1:
-            raise Killed
+            raise KilledError
 
     straight, broken, resumed = linear(0.2), linear(0.2), linear(0.2)
     expected = run(straight, X, Y, **options)
     checkpoint = Checkpoint(tmp_path, "0" * 64)
-    try:
+    with contextlib.suppress(KilledError):
         run(broken, X, Y, checkpoint=checkpoint, report=die, **options)
-    except Killed:
-        pass
-    course = run(resumed, X, Y, checkpoint=checkpoint, **options)
+    finished = run(resumed, X, Y, checkpoint=checkpoint, **options)
     for ours, theirs in zip(resumed.state_dict().values(), straight.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
-    assert len(course.snapshots) == len(expected.snapshots)
+    assert len(finished.snapshots) == len(expected.snapshots)
     drop = {"seconds"}
-    assert [{k: v for k, v in r.items() if k not in drop} for r in course.records] == [
+    assert [{k: v for k, v in r.items() if k not in drop} for r in finished.records] == [
         {k: v for k, v in r.items() if k not in drop} for r in expected.records
     ]

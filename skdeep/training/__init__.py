@@ -1,5 +1,6 @@
 """Training on skorch: phases and their schedules, the net, its batches, its losses and its checkpoints."""
 
+from skdeep.training.batches import Lesson
 from skdeep.training.bp_mll import RankingThreshold
 from skdeep.training.change import ImageChange
 from skdeep.training.checkpoints import Checkpoint, fit_digest
@@ -16,7 +17,6 @@ from skdeep.training.course import (
     prepare,
 )
 from skdeep.training.inputs import ImageRows, Rows, TableRows
-from skdeep.training.batches import Lesson
 from skdeep.training.losses import CRITERIA, Criterion, make_criterion
 from skdeep.training.net import WeightedNet, module_outputs, on_cpu
 from skdeep.training.phases import Phase, resolve_phases
@@ -28,8 +28,8 @@ __all__ = [
     "CRITERIA",
     "OPTIMIZERS",
     "Checkpoint",
-    "Criterion",
     "Course",
+    "Criterion",
     "ImageChange",
     "ImageRows",
     "Lesson",

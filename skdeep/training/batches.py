@@ -54,9 +54,7 @@ class Batches:
         What is done to each batch, given a generator that ``seed`` decides.
     """
 
-    def __init__(
-        self, lesson: Lesson, batch_size: int, seed: int | None = None, change: Change | None = None
-    ) -> None:
+    def __init__(self, lesson: Lesson, batch_size: int, seed: int | None = None, change: Change | None = None) -> None:
         self._lesson = lesson
         self._batch_size = batch_size
         self._seed = seed

@@ -35,9 +35,7 @@ class ImageChange:
         if self.augmentation and self.augmentation.changes_pictures:
             arguments = {**arguments, "images": self.augmentation(arguments["images"], generator)}
         if self.augmentation and self.augmentation.mixes:
-            arguments, targets, weights = mix(
-                arguments, targets, weights, self.n_classes, self.augmentation, generator
-            )
+            arguments, targets, weights = mix(arguments, targets, weights, self.n_classes, self.augmentation, generator)
         if self.encode:
             activations = self.encode(arguments["images"])
             arguments = {"table": torch.cat([activations, arguments["side_features"]], dim=1)}

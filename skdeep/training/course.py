@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -19,7 +20,6 @@ from skdeep.training.averaging import MovingAverage, Tensors
 from skdeep.training.batch_norm import learning_batch_norms, settle_batch_norm
 from skdeep.training.batches import Batch, Batches, Change, Lesson
 from skdeep.training.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
-from skdeep.training.inputs import Arguments
 from skdeep.training.net import WeightedNet, module_outputs
 from skdeep.training.phases import Phase
 from skdeep.training.rate_finder import RateCurve, sweep_rates
@@ -27,6 +27,8 @@ from skdeep.training.schedules import cycle_ends, learning_rates, momenta
 
 OPTIMIZERS = ("adamw", "sgd")
 AVERAGES = ("ema", "snapshots")
+
+_N_SETTLING = 100  # batches that tell the statistics of batch normalisation well enough
 
 Record = dict[str, Any]
 
@@ -100,7 +102,8 @@ class Options:
 class Report(Protocol):
     """Whoever is told how it goes."""
 
-    def __call__(self, record: Record) -> None: ...
+    def __call__(self, record: Record) -> None:
+        """Take note of an epoch."""
 
 
 @dataclass
@@ -142,10 +145,6 @@ class Course:
     ----------
     phases : list of Phase
         With the rates that were found.
-    records : list of dict
-        A line of the history for each epoch.
-    snapshots : list of nn.Module
-        The networks at the cycle ends of the last phase, for ``averaging="snapshots"``; the last is the net's own.
     """
 
     def __init__(
@@ -171,10 +170,12 @@ class Course:
 
     @property
     def records(self) -> list[Record]:
+        """A line of the history for each epoch."""
         return self._state.records
 
     @property
     def snapshots(self) -> list[nn.Module]:
+        """The networks at the cycle ends of the last phase, the net's own being the last; empty unless asked for."""
         return [_with_weights(self.net.module_, weights) for weights in self._state.snapshots]
 
     def run(self) -> None:
@@ -197,7 +198,7 @@ class Course:
             self._average = MovingAverage(self.net.module_, len(rates))
         if kept is not None:
             self._restore_optimizer(*kept)
-        while state.epoch < phase.max_epochs and not self._is_over():
+        while state.epoch < (phase.max_epochs or 0) and not self._is_over():
             steps = slice(state.epoch * n, (state.epoch + 1) * n)
             self._run_epoch(index, phase, stage, rates[steps], inertia[steps])
         self._end_phase(index, stage)
@@ -228,9 +229,8 @@ class Course:
             return {"valid_loss": math.nan, "score": math.nan}
         if self._average:
             self._average.swap(self.net.module_)
-        outputs = module_outputs(
-            self.net.module_, held_out.rows, batch_size=self._n_at_once, device=self.net.device
-        )
+        self._settle(stage)
+        outputs = module_outputs(self.net.module_, held_out.rows, batch_size=self._n_at_once, device=self.net.device)
         loss = mean_loss(self.net, outputs, held_out)
         score = math.nan if self._score is None else float(self._score(outputs))
         if stopping is not None:
@@ -255,8 +255,8 @@ class Course:
             self._average.swap(module)
         self._average = None
         following = self.phases[index + 1] if index + 1 < len(self.phases) else None
-        # a phase that goes on learning makes statistics of its own
-        if following is None or following.trains_head_only:
+        # layers that all go on learning make statistics of their own
+        if following is None or following.freeze_bn or not all(following.group_factors()):
             self._settle(stage)
         module.eval()
 
@@ -264,7 +264,7 @@ class Course:
         module = self.net.module_
         self.net.set_learning()
         batches = Batches(stage.lesson, self._n_at_once, self._options.seed, stage.plain)
-        rows = (arguments for arguments, _ in batches)
+        rows = (arguments for arguments, _ in itertools.islice(batches, _N_SETTLING))
         settle_batch_norm(module, learning_batch_norms(module), rows, self.net.device)
 
     def _with_rate(self, phase: Phase, stage: Stage) -> Phase:
@@ -415,7 +415,7 @@ def _record(
         "phase": index + 1,
         "train": phase.train,
         "image_size": math.nan if size is None else size if isinstance(size, int) else size[0],
-        "lr": float(rates[-1]),
+        "lr": float(rates[-1]) * phase.group_factors()[-1],
         "train_loss": train_loss,
         "valid_loss": valid_loss,
         "score": score,
@@ -429,7 +429,7 @@ def _check_finite(loss: float, phase: Phase, where: str) -> None:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float, momentum: float) -> None:
-    """Set the head's learning rate, each group's being its factor of that, and the momentum."""
+    """Set the learning rate, of which each group takes its factor, and the momentum."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
         if "betas" in group:
@@ -442,7 +442,7 @@ def find_rate(net: WeightedNet, stage: Stage, options: Options, **sweep: Any) ->
     """Sweep over learning rates, from the net as it is and back; small data sets are gone through several times."""
     kept, seed = _weights(net.module_), epoch_seed(options.seed, -1, 0)
 
-    def batches() -> Iterator[Batch]:
+    def batches() -> Generator[Batch]:
         epoch = 0
         while True:
             yield from Batches(stage.lesson, options.batch_size, epoch_seed(options.seed, -1, epoch), stage.change)
@@ -492,4 +492,3 @@ def _with_weights(module: nn.Module, weights: Tensors) -> nn.Module:
 
 def _part(tensors: Tensors, part: str) -> Tensors:
     return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}
-

@@ -79,4 +79,3 @@ class ImageRows(Rows):
                 "images": pixels.to(self._device, non_blocking=True),
                 "side_features": torch.from_numpy(side).to(self._device),
             }
-

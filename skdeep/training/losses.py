@@ -453,7 +453,8 @@ def _totals(targets: Targets, weights: NDArray[np.float64] | None) -> NDArray[np
     weights = np.ones(len(values)) if weights is None else weights
     if targets.kind == "multilabel":
         return np.stack([weights @ (values == side) for side in (0, 1)])
-    return np.array([weights @ (values == position) for position in range(len(targets.classes))])[:, None]
+    totals = np.bincount(values, weights, minlength=len(targets.classes))
+    return totals.astype(np.float64)[:, None]
 
 
 def _balanced(totals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -92,10 +92,8 @@ def mix(
 
 
 def _averaged(values: torch.Tensor, partners: torch.Tensor, share: float) -> torch.Tensor:
-    whole = values.dtype == torch.uint8
-    own = values.float() if whole else values
-    averaged = torch.lerp(own[partners], own, share)
-    return averaged.round_().to(torch.uint8) if whole else averaged
+    averaged = values[partners].float().lerp_(values.float(), share)
+    return averaged.round_().to(torch.uint8) if values.dtype == torch.uint8 else averaged
 
 
 def _pasted(

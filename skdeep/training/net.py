@@ -46,7 +46,7 @@ class WeightedNet(NeuralNet):
     def start(self) -> None:
         """Make what training needs, whatever was there."""
         self.initialize()
-        self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "float16")  # type: ignore[arg-type]
+        self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "float16")
 
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Average the losses of a batch under the rows' weights."""
@@ -73,7 +73,7 @@ class WeightedNet(NeuralNet):
         try:
             for part in _parts(batch, self.micro_batch_size):
                 part_loss = self._part_loss(part) * (len(part[1][0]) / n_rows)
-                self.scaler.scale(part_loss).backward()
+                torch.autograd.backward(self.scaler.scale(part_loss))
                 total += part_loss.detach()
         except RuntimeError as error:
             n_at_once = min(self.micro_batch_size or n_rows, n_rows)

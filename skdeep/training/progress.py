@@ -27,7 +27,7 @@ def report(verbose: int, n_epochs: int) -> Iterator[Report]:
     if verbose <= 0:
         yield lambda record: None
     elif verbose > 1:
-        yield lambda record: print(describe(record), flush=True)
+        yield lambda record: Console().print(describe(record), highlight=False)
     else:
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(TextColumn("{task.description}"), *columns, console=Console()) as progress:

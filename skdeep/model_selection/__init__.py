@@ -1,0 +1,1 @@
+"""How rows are divided into those to learn from and those to validate on."""

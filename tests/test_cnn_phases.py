@@ -1,0 +1,365 @@
+"""CNNClassifier through its phases: what learns, on which pictures, and what predictions are made of."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.base import clone
+from torch import nn
+
+from skdeep import CNNClassifier
+from skdeep.images import Augmentation
+from skdeep.training import Phase
+
+Array = NDArray[Any]
+
+HEAD, ALL = Phase(train="head", policy="constant"), Phase(policy="constant")
+
+
+def quick(**options: Any) -> CNNClassifier:
+    settled = {"weights": None, "image_size": 32, "max_epochs": 1, "cache": False, "precision": "float32"}
+    return CNNClassifier(**{"backbone": "small_cnn", **settled, "random_state": 0, **options})
+
+
+@pytest.fixture
+def X() -> Array:
+    return np.random.default_rng(0).integers(256, size=(12, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def Y(X: Array) -> Array:
+    return (X[:, :16].mean(axis=(1, 2)) > X[:, 16:].mean(axis=(1, 2))).astype(int)
+
+
+def weights_of(clf: CNNClassifier) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in clf.net_.module_.state_dict().items()}
+
+
+def test_the_planet_recipe_goes_through_three_sizes(X: Array, Y: Array) -> None:
+    clf = quick(phases="planet", lr=1e-3, max_epochs=3).fit(X, Y)
+    assert clf.history_["image_size"].tolist() == [64] * 6 + [128] * 6 + [256] * 6
+    assert clf.history_["train"].tolist() == (["head"] * 3 + ["all"] * 3) * 3
+    assert clf.history_["epoch"].tolist() == list(range(1, 19))
+    assert clf.n_iter_ == 18
+    assert clf.backbone_.geometry.size == (256, 256)
+    assert [phase.lr for phase in clf.phases_] == [1e-3] * 6
+
+
+@pytest.mark.parametrize(
+    ("phase", "moving"),
+    [
+        (HEAD, {"head"}),
+        (Phase(train=2, lr_mult=(1, 1, 1)), {"head", "layer4", "layer3"}),
+        (Phase(lr_mult=(0, 1, 1)), {"head", "layer4", "layer3"}),
+        (ALL, {"head", "layer4", "layer3", "layer2", "layer1", "conv1", "bn1"}),
+    ],
+)
+def test_only_what_a_phase_teaches_moves(phase: Phase, moving: set[str], X: Array, Y: Array) -> None:
+    start = quick(backbone="resnet18", phases=[Phase(lr=1e-30)]).fit(X, Y)
+    clf = quick(backbone="resnet18", phases=[Phase(lr=1e-30), phase], lr=0.01).fit(X, Y)
+    before, after = weights_of(start), weights_of(clf)
+    learnt = {name for name in dict(clf.net_.module_.named_parameters()) if not torch.equal(before[name], after[name])}
+    assert {name.removeprefix("backbone.").split(".")[0] for name in learnt} == moving
+    # statistics of what rests stay too
+    still = [name for name in after if "running" in name and name.split(".")[1] not in moving | {"layers"}]
+    assert all(torch.equal(before[name], after[name]) for name in still if not name.startswith("head"))
+    assert len(still) > 0 or "conv1" in moving
+
+
+def test_frozen_statistics_stay_while_scales_learn(X: Array, Y: Array) -> None:
+    clf = quick(backbone="resnet18", phases=[Phase(freeze_bn=True)], lr=0.01).fit(X, Y)
+    norms = {n: m for n, m in clf.net_.module_.backbone.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    for norm in norms.values():
+        torch.testing.assert_close(norm.running_mean, torch.zeros_like(norm.running_mean))
+        torch.testing.assert_close(norm.running_var, torch.ones_like(norm.running_var))
+    assert any((norm.weight != 1).any() for norm in norms.values())
+
+
+def test_the_head_learns_on_activations_of_what_the_body_has_learnt(X: Array, Y: Array) -> None:
+    phases = [Phase(policy="constant", max_epochs=4, lr=0.01), HEAD]
+    clf = quick(phases=phases, dropout=0.0, max_epochs=60, lr=0.05).fit(X, Y)
+    # a head that learnt on activations of the untrained body could not answer for those of the trained one
+    assert (clf.predict(X) == Y).mean() > 0.95
+
+
+@pytest.mark.parametrize("backbone", ["small_cnn", "resnet18"])
+@pytest.mark.parametrize("augmentation", [None, "side_on"])
+def test_predictions_are_those_of_the_trained_net(backbone: str, augmentation: Any, X: Array, Y: Array) -> None:
+    clf = quick(backbone=backbone, phases=[HEAD, ALL, HEAD], augmentation=augmentation, max_epochs=2).fit(X, Y)
+    with torch.no_grad():
+        pictures = torch.from_numpy(X).permute(0, 3, 1, 2)
+        expected = clf.net_.module_.eval()(images=pictures, side_features=torch.zeros(len(X), 0)).numpy()
+    np.testing.assert_allclose(clf.decision_function(X), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_that_was_changed_after_fit_predicts_as_it_is(X: Array, Y: Array) -> None:
+    clf = quick(phases="from_scratch").fit(X, Y)
+    before = clf.predict_proba(X)
+    with torch.no_grad():
+        clf.net_.module_.backbone.dense[1].weight.mul_(3)
+    assert np.abs(clf.predict_proba(X) - before).max() > 1e-3
+
+
+class Noted:
+    """A transform that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, ...]] = []
+
+    def __call__(self, picture: torch.Tensor) -> torch.Tensor:
+        self.seen.append(tuple(picture.shape))
+        return picture.flip(-1)
+
+
+@pytest.mark.parametrize("phase", [HEAD, ALL])
+def test_training_pictures_alone_are_augmented(phase: Phase, X: Array, Y: Array) -> None:
+    noted = Noted()
+    clf = quick(phases=[phase], max_epochs=3, augmentation=noted).fit(X, Y, X_val=X[:5], y_val=Y[:5])
+    assert len(noted.seen) == 3 * 12
+    clf.predict(X)
+    assert len(noted.seen) == 3 * 12
+    clf.set_params(tta=2).predict(X)
+    assert len(noted.seen) == 3 * 12 + 2 * 12
+
+
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_augmentation_changes_what_is_learnt(phases: str, X: Array, Y: Array) -> None:
+    plain, other = (quick(phases=phases, augmentation=a).fit(X, Y) for a in (None, "top_down"))
+    assert np.abs(plain.predict_proba(X) - other.predict_proba(X)).max() > 1e-5
+
+
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+@pytest.mark.parametrize("augmentation", [Augmentation(mixup=0.4), Augmentation("side_on", cutmix=1.0)])
+def test_pictures_are_mixed_for_labels_and_classes(phases: str, augmentation: Any, X: Array, Y: Array) -> None:
+    for y in (Y, Y[:, 0], np.arange(12) % 3):
+        plain, mixed = (quick(phases=phases, augmentation=a, max_epochs=2).fit(X, y) for a in (None, augmentation))
+        assert np.abs(plain.predict_proba(X) - mixed.predict_proba(X)).max() > 1e-5
+        assert mixed.predict(X).shape == y.shape
+    with pytest.raises(ValueError, match="'bp_mll' cannot learn from mixed targets"):
+        quick(criterion="bp_mll", augmentation=augmentation).fit(X, Y)
+
+
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_views_are_averaged_and_each_picture_stands_for_itself(phases: str, X: Array, Y: Array) -> None:
+    clf = quick(phases=phases, augmentation="side_on").fit(X, Y)
+    plain = clf.predict_proba(X)
+    clf.set_params(tta=3)
+    averaged = clf.predict_proba(X)
+    assert np.abs(averaged - plain).max() > 1e-5
+    singly = np.vstack([clf.predict_proba(X[row : row + 1]) for row in range(len(X))])
+    np.testing.assert_allclose(singly, averaged, rtol=1e-4)
+    augmentation = Augmentation("side_on")
+    pictures = torch.from_numpy(X).permute(0, 3, 1, 2)
+    views = [augmentation.view(pictures, k, clf._seed).permute(0, 2, 3, 1).numpy() for k in (1, 2, 3)]
+    clf.set_params(tta=0)
+    expected = np.mean([plain, *(clf.predict_proba(view) for view in views)], axis=0)
+    np.testing.assert_allclose(averaged, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_averaged_decisions_and_probabilities_agree(kind: str, X: Array) -> None:
+    y = np.arange(12) % (2 if kind == "binary" else 3)
+    clf = quick(augmentation="side_on", tta=2).fit(X, y)
+    probabilities, decision = clf.predict_proba(X), clf.decision_function(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    if kind == "binary":
+        np.testing.assert_allclose(decision, logit(probabilities[:, 1]), atol=1e-10)
+    else:
+        np.testing.assert_allclose(np.exp(decision), probabilities, rtol=1e-10)
+    np.testing.assert_array_equal(clf.predict(X), clf.classes_[probabilities.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("phases", [[Phase(policy="sgdr", max_epochs=3, cycle_mult=2)], [HEAD]])
+def test_snapshots_are_averaged(phases: list[Phase], X: Array, Y: Array) -> None:
+    clf = quick(phases=phases, averaging="snapshots", lr=0.05).fit(X, Y)
+    assert len(clf.snapshots_) == (2 if phases[0].policy == "sgdr" else 1)
+    single = []
+    for network in clf.snapshots_:
+        alone = copy.copy(clf)
+        alone.snapshots_ = [network]
+        single.append(alone.predict_proba(X))
+    np.testing.assert_allclose(clf.predict_proba(X), np.mean(single, axis=0), rtol=1e-6)
+    if len(single) > 1:
+        assert np.abs(single[0] - single[1]).max() > 1e-4
+
+
+def test_a_moving_average_predicts_otherwise_than_the_last_weights(X: Array, Y: Array) -> None:
+    options = {"phases": "from_scratch", "batch_size": 2, "max_epochs": 5}
+    plain, averaged = (quick(averaging=averaging, **options).fit(X, Y) for averaging in (None, "ema"))
+    assert np.abs(plain.predict_proba(X) - averaged.predict_proba(X)).max() > 1e-5
+
+
+@pytest.mark.parametrize("scoring", ["loss", "average_precision", "f2_samples", "neg_hamming_loss"])
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_early_stopping_takes_any_scorer(scoring: str, phases: str, X: Array) -> None:
+    Y = np.array([[1, 0], [0, 1]] * 6)
+    clf = quick(phases=phases, scoring=scoring, early_stopping=True, validation_fraction=0.5, n_iter_no_change=2)
+    clf.set_params(max_epochs=50, tol=1.0).fit(X, Y)
+    assert len(clf.history_) == 3
+    assert clf.history_["valid_loss"].notna().all()
+    assert clf.history_["score"].notna().all() == (scoring != "loss")
+
+
+def test_a_validation_set_is_watched_and_stops_nothing_unless_asked(X: Array, Y: Array) -> None:
+    plain = quick(max_epochs=5).fit(X, Y)
+    watched = quick(max_epochs=5).fit(X, Y, X_val=list(X[:4]), y_val=Y[:4])
+    np.testing.assert_array_equal(watched.predict_proba(X), plain.predict_proba(X))
+    assert watched.history_["valid_loss"].notna().all()
+    assert plain.history_["valid_loss"].isna().all()
+
+
+@pytest.mark.parametrize("y", [np.arange(12) % 3, np.array(list("abcd") * 3)])
+def test_scores_of_classes_are_those_of_the_best_epoch(y: Array, X: Array) -> None:
+    clf = quick(max_epochs=8, lr=0.1, early_stopping=True, scoring="accuracy", n_iter_no_change=20)
+    clf.fit(X, y, X_val=X[:6], y_val=y[:6])
+    assert (clf.predict(X[:6]) == y[:6]).mean() == clf.history_["score"].max()
+
+
+@pytest.mark.parametrize(
+    ("X_val", "y_val", "message"),
+    [
+        (None, np.zeros((3, 3)), "X_val and y_val must be given together"),
+        (np.zeros((3, 32, 32, 3), dtype=np.uint8), np.zeros((3, 2)), "y_val must have the 3 labels of y, got 2"),
+        (np.zeros((3, 32, 32, 3), dtype=np.uint8), np.zeros((2, 3)), "inconsistent numbers of samples"),
+    ],
+)
+def test_a_validation_set_that_does_not_fit_is_refused(X_val: Any, y_val: Any, message: str, X: Array) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick().fit(X, np.zeros((12, 3)), X_val=X_val, y_val=y_val)
+
+
+def test_classes_that_were_never_learnt_cannot_be_validated(X: Array) -> None:
+    with pytest.raises(ValueError, match="y_val holds classes that y does not: 'c'"):
+        quick().fit(X, list("ab" * 6), X_val=X[:2], y_val=["a", "c"])
+
+
+def test_warm_start_goes_on_where_fit_ended(X: Array, Y: Array) -> None:
+    for first, second in ((HEAD, HEAD), (HEAD, ALL), (ALL, HEAD), (ALL, ALL)):
+        clf = quick(phases=[first], warm_start=True, lr=0.01, max_epochs=20, dropout=0.0).fit(X, Y)
+        loss = clf.history_["train_loss"].iloc[-1]
+        clf.set_params(phases=[second], lr=1e-9, max_epochs=1).fit(X, Y)
+        assert clf.history_["train_loss"].iloc[0] == pytest.approx(loss, abs=0.25)
+        assert hasattr(clf.net_.module_, "backbone") == (ALL in (first, second))
+    with pytest.raises(ValueError, match="with 64 features and 1 outputs for binary targets"):
+        clf.fit(X, Y[:, 0])
+
+
+def test_parts_are_learnt_as_the_whole_is(X: Array, Y: Array) -> None:
+    whole = quick(phases=[ALL], max_epochs=3).fit(X, Y)
+    parts = quick(phases=[HEAD, ALL])
+    for _ in range(3):
+        parts.partial_fit(X, Y)
+    for (name, ours), theirs in zip(weights_of(parts).items(), weights_of(whole).values(), strict=True):
+        # batch normalisation keeps its moving averages
+        assert torch.equal(ours, theirs) or "running" in name or "num_batches" in name
+    assert parts.history_["epoch"].tolist() == [1, 2, 3]
+    copied = copy.deepcopy(parts)
+    for clf in (parts, copied):
+        clf.partial_fit(X, Y)
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(parts).values(), weights_of(copied).values(), strict=True))
+
+
+def test_parts_need_all_classes_to_be_announced(X: Array) -> None:
+    y = np.array(list("abc" * 4))
+    with pytest.raises(ValueError, match="classes must be passed at the first call of partial_fit"):
+        quick().partial_fit(X, y)
+    clf = quick().partial_fit(X[:4], ["a", "b"] * 2, classes=list("abc"))
+    assert clf.partial_fit(X, y).predict_proba(X).shape == (12, 3)
+    with pytest.raises(ValueError, match="'d'"):
+        clf.partial_fit(X[:2], ["a", "d"])
+
+
+def test_a_rate_is_looked_for_and_the_estimator_stays_as_it_is(X: Array, Y: Array) -> None:
+    for clf in (quick(phases=[HEAD, ALL], backbone="resnet18"), quick(phases=[HEAD]).fit(X, Y)):
+        before = dict(vars(clf))
+        curve = clf.find_lr(X, Y, phase=len(clf.phases) - 1, n_steps=40)
+        assert vars(clf) == before or all(vars(clf)[name] is before[name] for name in before)
+        assert len(curve.rates) == len(curve.losses) > 5
+        assert curve.rates[0] == pytest.approx(1e-7)
+    with pytest.raises(ValueError, match="phase must be the position of one of 1 phases, got 1"):
+        clf.find_lr(X, Y, phase=1)
+
+
+def test_auto_takes_the_rate_that_is_found(X: Array, Y: Array) -> None:
+    clf = quick(lr="auto", phases=[HEAD, Phase(lr=0.125)], dropout=0.0).fit(X, Y)
+    rate, given = (phase.lr for phase in clf.phases_)
+    assert given == 0.125
+    assert rate == pytest.approx(clf.find_lr(X, Y).suggestion)
+
+
+def test_phases_must_agree_on_the_number_of_features(X: Array, Y: Array) -> None:
+    clf = quick(backbone="resnet18", pool="flatten", phases=[Phase(image_size=32), Phase(image_size=64)])
+    with pytest.raises(ValueError, match=r"as many features, got \[512, 2048\] for their image sizes \[32, 64\]"):
+        clf.fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tta": 2}, "tta=2 needs an augmentation that makes other views"),
+        ({"tta": 2, "augmentation": Augmentation(mixup=0.2)}, "needs an augmentation that makes other views"),
+        ({"phases": []}, "The 'phases' parameter of CNNClassifier must be"),
+        ({"augmentation": "sideways"}, "The 'augmentation' parameter must be a str among"),
+        ({"optimizer": "lamb"}, "The 'optimizer' parameter of CNNClassifier must be a str among"),
+        ({"averaging": "mean"}, "The 'averaging' parameter of CNNClassifier must be"),
+        ({"lr": "best"}, "The 'lr' parameter of CNNClassifier must be"),
+        ({"micro_batch_size": 1}, "The 'micro_batch_size' parameter of CNNClassifier must be"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str, X: Array, Y: Array) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick(**options).fit(X, Y)
+
+
+def test_the_summary_lists_all_layers(X: Array, Y: Array) -> None:
+    probe, whole = quick().fit(X, Y), quick(phases="from_scratch").fit(X, Y)
+    for clf in (probe, whole):
+        layers = clf.summary()
+        assert layers["layer"].tolist()[0] == "blocks.0.0"
+        assert layers["layer"].tolist()[-1] == "head.layers.2"
+        assert layers["output_shape"].tolist()[-1] == (3,)
+    n_parameters = sum(weight.numel() for weight in whole.net_.module_.parameters())
+    assert layers["n_parameters"].sum() == n_parameters
+    assert not probe.summary().set_index("layer").loc["blocks.0.0", "trainable"]
+    assert whole.summary().set_index("layer").loc["blocks.0.0", "trainable"]
+
+
+def test_numbers_beside_pictures_reach_the_head_in_every_phase(X: Array, Y: Array) -> None:
+    rows = np.repeat(X[:1].reshape(1, -1), 12, axis=0)
+    beside = np.hstack([rows, Y[:, :1] * 100.0]).astype(np.float32)
+    options = {"image_shape": (32, 32, 3), "pixel_range": 255, "max_epochs": 30, "lr": 0.02, "dropout": 0.0}
+    for phases in ([HEAD], [HEAD, ALL], [ALL, HEAD]):
+        for augmentation in (None, "side_on"):
+            clf = quick(phases=phases, augmentation=augmentation, **options).fit(beside, Y[:, 0])
+            other = beside.copy()
+            other[:, -1] = 100 - other[:, -1]
+            change = np.abs(expit(clf.decision_function(other)) - expit(clf.decision_function(beside)))
+            assert change.mean() > 0.2, (phases, augmentation)
+
+
+def test_fits_of_one_seed_are_equal_to_the_bit_with_all_that_is_random(X: Array, Y: Array) -> None:
+    clf = quick(phases=[HEAD, ALL], augmentation=Augmentation("top_down", mixup=0.4, cutmix=0.4), averaging="ema")
+    torch.manual_seed(7)
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first, second = clone(clf).fit(X, Y), clone(clf).fit(X, Y)
+    assert torch.equal(torch.get_rng_state(), state[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], state[1])  # noqa: NPY002
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(first).values(), weights_of(second).values(), strict=True))
+    other = clone(clf).set_params(random_state=1).fit(X, Y)
+    assert not all(
+        torch.equal(a, b) for a, b in zip(weights_of(first).values(), weights_of(other).values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("precision", ["bf16", "float16"])
+def test_low_precision_learns(precision: str, X: Array) -> None:
+    y = np.arange(12) % 2
+    X = np.where(y[:, None, None, None] == 1, X // 4 + 190, X // 4)
+    clf = quick(phases=[HEAD, ALL], precision=precision, max_epochs=15, lr=0.01).fit(X, y)
+    assert (clf.predict(X) == y).all()
