@@ -17,7 +17,9 @@ _FORMAT = "skdeep"
 _VERSION = 1  # raised whenever older versions of the library could not read what is written
 
 
-def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], document: Mapping[str, Any]) -> None:
+def write_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], document: Mapping[str, Any]
+) -> None:
     """Write a file in place of the one that may be there.
 
     The header's metadata carry the document; any reader of safetensors can read the tensors. What happens to be one
