@@ -17,7 +17,7 @@ from torch import nn
 import skdeep
 from skdeep._codec import Json, Record, UnknownValueError, dataclass_record, decode, describe, encode
 from skdeep._tensorfile import read_tensors, write_tensors
-from skdeep.backbones import Backbone, build_backbone, resolve_backbone
+from skdeep.backbones import Backbone, build_backbone, resolve_backbone, seeded
 from skdeep.backbones.weights import Weights, check_fit, pack, unpack
 from skdeep.images import Augmentation, Geometry
 from skdeep.images.sources import ImageFormat
@@ -97,7 +97,8 @@ def load_estimator(cls: type, path: str | os.PathLike[str], **given: Any) -> Any
         held = document.get("estimator", "no estimator")
         raise ValueError(f"{str(path)!r} holds {held}, and not {cls.__name__}.")
     try:
-        with torch.inference_mode(False):
+        # modules draw the weights that those of the file replace
+        with torch.inference_mode(False), seeded(0):
             _check_given(cls, document["parameters"], given)
             estimator = cls(**_parameters(document["parameters"], tensors, given))
             for name, encoded in document["attributes"].items():
@@ -147,13 +148,14 @@ def _backbone_parts(backbone: Backbone) -> dict[str, Any]:
     parts = {field.name: getattr(backbone, field.name) for field in fields(backbone) if field.name != "module"}
     if backbone.module is not None:
         return {**parts, "state": dict(backbone.module.state_dict())}
-    state = backbone.__getstate__()["state"]
-    return {**parts, "state": None if state is None else unpack(state)}
+    packed = backbone.__getstate__()["state"]
+    # unpacked in any order, which must not decide the bytes of a file
+    return {**parts, "state": None if packed is None else dict(sorted(unpack(packed).items()))}
 
 
 def _backbone_of(parts: dict[str, Any]) -> Backbone:
-    state = parts.pop("state")
-    return Backbone(**parts, state=None if state is None else pack(state))
+    state = parts["state"]
+    return Backbone(**{**parts, "state": None if state is None else pack(state)})
 
 
 def _threshold_of(parts: dict[str, Any]) -> RankingThreshold:

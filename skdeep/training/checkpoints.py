@@ -264,7 +264,8 @@ class _Sketch:
         constants = {
             name: member
             for name, member in vars(cls).items()
-            if isinstance(member, bool | int | float | str | bytes | tuple) and name not in {"__doc__", "__firstlineno__"}
+            if isinstance(member, bool | int | float | str | bytes | tuple)
+            and name not in {"__doc__", "__firstlineno__"}
         }
         return self._of([{name: some for name, some in functions.items() if some}, constants])
 
