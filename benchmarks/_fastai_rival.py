@@ -91,21 +91,22 @@ def main(spec_file: str, out: str) -> None:
     labels = [f"label{j}" for j in range(target.shape[1])]
     whole = pd.DataFrame(target, columns=labels).assign(path=spec["paths"])
     found: dict[str, Any] = {name: np.zeros(target.shape) for name in ("plain", "tta")}
-    seconds: dict[str, list[float]] = {"seconds": [], "plain_seconds": [], "tta_seconds": []}
+    seconds: dict[str, Any] = {"seconds": [], "plain_seconds": [], "tta_seconds": []}
     for fold, (train, test) in enumerate(spec["folds"]):
         set_seed(fold)
         start = time.perf_counter()
-        learn, size = None, None
+        model = make_model(spec["weights"], len(labels))
+        sizes = dict.fromkeys(phase["size"] for phase in spec["phases"])
+        loaders = {size: make_loaders(whole.iloc[train], labels, size, spec["batch_size"]) for size in sizes}
+        learn: Any = Learner(
+            loaders[next(iter(sizes))],
+            model,
+            loss_func=BCEWithLogitsLossFlat(),
+            splitter=split,
+            cbs=NoValidation(),
+        )
         for phase in spec["phases"]:
-            if phase["size"] != size:
-                size = phase["size"]
-                loaders = make_loaders(whole.iloc[train], labels, size, spec["batch_size"])
-                if learn is None:
-                    model = make_model(spec["weights"], len(labels))
-                    learn = Learner(
-                        loaders, model, loss_func=BCEWithLogitsLossFlat(), splitter=split, cbs=NoValidation()
-                    )
-                learn.dls = loaders
+            learn.dls = loaders[phase["size"]]
             if phase["train"] == "head":
                 learn.freeze()
                 rate = spec["lr"]
@@ -115,11 +116,11 @@ def main(spec_file: str, out: str) -> None:
             with learn.no_bar(), learn.no_logging():
                 learn.fit_one_cycle(phase["epochs"], rate)
         seconds["seconds"].append(time.perf_counter() - start)
+        learn.remove_cb(NoValidation)
         held_out = learn.dls.test_dl(whole.iloc[test])
         for name, predict in (("plain", learn.get_preds), ("tta", learn.tta)):
             start = time.perf_counter()
             with learn.no_bar():
-                learn.remove_cb(NoValidation)
                 found[name][test] = predict(dl=held_out)[0].numpy()
             seconds[f"{name}_seconds"].append(time.perf_counter() - start)
         print(f"fastai, fold {fold + 1} of {len(spec['folds'])}: {seconds['seconds'][-1]:.0f} s", flush=True)

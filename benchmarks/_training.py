@@ -78,7 +78,8 @@ class _Loop:
         description: Backbone = network.description  # type: ignore[assignment]
         pixels = torch.from_numpy(arrays).permute(0, 3, 1, 2).to(device)
         ready = [description.normalise(pixels[start : start + batch_size]) for start in range(0, len(Y), batch_size)]
-        targets = torch.as_tensor(Y, dtype=torch.float32, device=device).split(batch_size)
+        target = torch.as_tensor(Y, dtype=torch.float32, device=device)
+        targets = [target[start : start + batch_size] for start in range(0, len(Y), batch_size)]
         self._batches: Batches = list(zip(ready, targets, strict=True))
 
     def seconds(self) -> float:

@@ -22,6 +22,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
+from skdeep._saving import empty_network
 from skdeep._validation import Targets, is_multilabel
 from skdeep.backbones import (
     Backbone,
@@ -639,6 +640,18 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if isinstance(plan.criterion, CRITERIA["bp_mll"]):
             ranks = np.mean([np.tanh(outputs) for outputs in self._image_outputs(plan.learnt.X)], axis=0)
             self.threshold_ = RankingThreshold(ranks, plan.learnt.targets, plan.learnt.weights)
+
+    def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
+        is_whole = "head.layers.2.weight" in shapes
+        n_outputs, n_inputs = shapes["head.layers.2.weight" if is_whole else "layers.2.weight"]
+        head = _Head(n_inputs, n_outputs, self.dropout)
+        if not is_whole:
+            return head
+        network = _ImageNetwork(
+            self.backbone_, empty_network(self.backbone_, self.backbone, self.backbone_params), head, self.precision_
+        )
+        network.has_learnt = True
+        return network
 
     def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
         return self._image_outputs(self._images_as_settled(X))

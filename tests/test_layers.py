@@ -28,9 +28,9 @@ ALLOWED = {
     "backbones": IMAGES,
     "features": BACKBONES,
     "training": BACKBONES,
+    "_saving": BACKBONES | DEEP,
     # metrics to score with, model_selection to hold out rows
     "_base": BACKBONES | DEEP | {"_saving", "metrics", "model_selection"},
-    "_saving": BACKBONES | DEEP,
     **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base"}),
     # what stands on all of them
     **dict.fromkeys(
