@@ -137,7 +137,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     checkpoint : str, path or None, default=None
         A folder in which each fit leaves a checkpoint after each epoch, under a name that its parameters, data and
         versions decide: a fit that was killed, and is called again with the same, goes on at its last whole epoch.
-        Checkpoints of finished fits stay, so that a search that is called again need not repeat them.
+        Checkpoints of finished fits stay, so that a search that is called again need not repeat them. It needs a
+        ``random_state``.
     image_size, resize, image_shape, channel_axis, extra_channels, pixel_range
         As in :class:`CNNFeatureExtractor`; ``image_size`` is for phases that set none. Predictions are made at the
         last phase's.
@@ -508,6 +509,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         )
         if is_part:
             phases = [replace(phases[-1], max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1)]
+        if self.checkpoint is not None and self.random_state is None:
+            raise ValueError("checkpoint= needs random_state=, or no later fit could be the same.")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
         images = self._images_as_settled(X) if goes_on else self._images(X)
