@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch import nn
@@ -259,8 +258,8 @@ def test_an_own_module_is_given_and_gets_its_weights_from_the_file(
 ) -> None:
     options: dict[str, Any] = {"phases": phases, "image_size": 16, "fingerprint": "own", "pool": pool}
     fitted = quick(backbone=Own(), **options).fit(pictures, indicator)
-    with pytest.raises(ValueError, match=re.escape("CNNClassifier was saved with backbone= given by the user")) as told:
-        fitted.save(path)
+    fitted.save(path)
+    with pytest.raises(ValueError, match="CNNClassifier was saved with backbone= given by the user") as told:
         CNNClassifier.load(path)
     assert "an instance of tests.test_saving.Own" in str(told.value)
     assert "CNNClassifier.load(path, backbone=...)" in str(told.value)

@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_is_an_error_before_any_training(tmp_path: Path)
 
 def test_what_is_no_plain_value_is_refused(checkpoint: Checkpoint) -> None:
     for wrong in (torch.zeros(1), np.zeros(1), len):
-        with pytest.raises(ValueError, match="beside the document|cannot be written"):
+        with pytest.raises(ValueError, match=r"beside the document|cannot be written"):
             checkpoint.write({}, {"wrong": wrong})
     assert checkpoint.read() is None
 
