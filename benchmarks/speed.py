@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-from benchmarks import _extraction, _grid, _lookup, _mlknn, _precision, _rates, _rivals
+from benchmarks import _extraction, _grid, _lookup, _mlknn, _precision, _rates, _rivals, _training
 from benchmarks._records import Record, default_output, environment, open_output, write_record
 
 
@@ -36,6 +36,7 @@ PARTS: dict[str, Part] = {
     "grid": _grid,
     "lookup": _lookup,
     "batch-size": _rates,
+    "training": _training,
 }
 
 

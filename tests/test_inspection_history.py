@@ -73,6 +73,13 @@ def test_phases_are_shaded_in_turn_and_say_what_learns_at_which_size() -> None:
         assert panel.get_xlim() == (0.5, 10.5)
 
 
+def test_a_phase_whose_number_comes_again_is_another_stretch() -> None:
+    history = history_of(("head", 64, 2), ("all", 64, 2), ("head", 64, 1))
+    history.loc[4, "phase"] = 1
+    display = TrainingHistoryDisplay.from_history(history)
+    assert [phase[:2] for phase in display.phases] == [(1, 2), (3, 4), (5, 5)]
+
+
 def test_tables_have_no_size_of_picture() -> None:
     assert TrainingHistoryDisplay.from_history(history_of(("all", np.nan, 2))).phases == [(1, 2, "all")]
 

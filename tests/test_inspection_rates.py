@@ -13,7 +13,10 @@ import pytest
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
-from skdeep.inspection import LearningRateFinderDisplay, LearningRateScheduleDisplay
+from skdeep import CNNClassifier
+from skdeep.inspection import LearningRateFinderDisplay, LearningRateScheduleDisplay, TrainingHistoryDisplay
+from skdeep.training.phases import Phase, resolve_phases
+from skdeep.training.schedules import learning_rates
 from tests.drawing import close_figures, drawn_within, fitted, overlapping  # noqa: F401
 
 
@@ -89,24 +92,35 @@ def test_the_first_group_of_a_coarse_cut_stands_for_all_that_a_finer_one_makes_o
 @pytest.mark.usefixtures("falling_rates")
 def test_a_classifier_shows_the_steps_that_it_took_and_no_more() -> None:
     phases = [Stage("head", (0, 1), max_epochs=3), Stage("all", (0.5, 1), max_epochs=3), Stage("all", (1, 1))]
-    # the second phase was stopped early, and the third never began
-    history = pd.DataFrame({"phase": [1, 1, 1, 2], "n_steps": [2, 2, 2, 4]})
+    # the second phase was stopped early, the third never began, and partial_fit went on
+    history = pd.DataFrame({"phase": [1, 1, 1, 2, 1], "n_steps": [2, 2, 2, 4, 9]})
     display = LearningRateScheduleDisplay.from_estimator(fitted(phases_=phases, history_=history))
     assert [phase[:2] for phase in display.phases] == [(1, 6), (7, 10)]
     expected = [*(0.1 / np.arange(1, 7)), *(0.1 / np.arange(1, 5))]
     np.testing.assert_allclose(display.rates[:, 1], expected)
 
 
-def test_real_phases_have_what_the_display_asks_for() -> None:
-    phases = pytest.importorskip("skdeep.training.phases")
-    schedules = pytest.importorskip("skdeep.training.schedules")
-    planet = phases.resolve_phases("planet", lr=0.01, max_epochs=None, image_size=None)
+def test_the_phases_of_a_recipe_are_shown_as_they_are_planned() -> None:
+    planet = resolve_phases("planet", lr=0.01, max_epochs=None, image_size=None)
     display = LearningRateScheduleDisplay.from_phases(planet, 5)
-    np.testing.assert_allclose(
-        display.rates[:, -1], np.concatenate([schedules.learning_rates(phase, 5) for phase in planet])
-    )
+    np.testing.assert_allclose(display.rates[:, -1], np.concatenate([learning_rates(phase, 5) for phase in planet]))
     assert len(display.phases) == len(planet)
     assert overlapping(display.figure_, display.phase_texts_) == []
+
+
+def test_a_network_shows_the_rates_that_it_has_noted(pictures: NDArray[np.uint8]) -> None:
+    phases = [Phase(max_epochs=1, train="head"), Phase(max_epochs=2, image_size=40, lr_mult=(0.1, 0.5, 1.0))]
+    network = CNNClassifier("small_cnn", weights=None, phases=phases, image_size=32, batch_size=2, random_state=0)
+    network.fit(pictures, [0, 1] * 3)
+    display = LearningRateScheduleDisplay.from_estimator(network)
+    assert display.phases == [(1, 3, "head\n32 px"), (4, 9, "all\n40 px")]
+    np.testing.assert_allclose(display.rates[[2, 5, 8], 2], network.history_["lr"])
+    planned = display.rates
+    np.testing.assert_array_equal(
+        LearningRateScheduleDisplay.from_estimator(network.partial_fit(pictures, [0, 1] * 3)).rates, planned
+    )
+    epochs = TrainingHistoryDisplay.from_estimator(network)
+    np.testing.assert_array_equal(epochs.lines_["train_loss"].get_ydata(), network.history_["train_loss"])
 
 
 def test_phases_and_their_numbers_of_batches_must_fit() -> None:
@@ -148,6 +162,13 @@ def test_divergence_does_not_squeeze_the_fall() -> None:
     )
     bottom, top = display.ax_.get_ylim()
     assert bottom < 0.5 < 1 < top < 2
+
+
+def test_losses_in_front_of_the_smoothed_minimum_are_all_shown() -> None:
+    losses = np.array([1.0, 0.9, 0.2, 0.1, 0.3, 5.0])
+    smoothed = np.array([1.0, 0.99, 0.9, 0.8, 0.7, 2.0])
+    bottom, top = LearningRateFinderDisplay(np.logspace(-3, 0, 6), losses, smoothed).plot().ax_.get_ylim()
+    assert bottom < 0.1 < 1 < top < 2
 
 
 @pytest.mark.parametrize("losses", [[0.5, 0.5], [0.5, 0.7, 0.9], [np.nan, np.nan]])

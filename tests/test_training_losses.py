@@ -447,6 +447,17 @@ def test_balanced_pos_weight_makes_both_sides_weigh_the_same_and_constant_labels
     assert_allclose(criterion.pos_weight, [*expected, 1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("constant", [0, 1])
+@pytest.mark.parametrize("weights", [{"class_weight": "balanced"}, {"pos_weight": "balanced"}])
+def test_a_constant_label_weighs_1_where_labels_are_balanced(constant: int, weights: dict[str, Any]) -> None:
+    targets = Targets("multilabel", np.full((4, 1), constant), np.array([[0, 1]]))
+    logits = np.linspace(-2, 2, 4)[:, None]
+    criterion, plain = make_criterion("bce", targets, **weights), make_criterion("bce", targets)
+    for side in (0, 1):
+        values = np.full((4, 1), side)
+        assert_array_equal(losses(criterion, logits, values), losses(plain, logits, values))
+
+
 def test_pos_weight_of_two_classes_is_that_of_the_second() -> None:
     got, plain = made_and_plain("bce", BINARY, pos_weight=[4.0])
     assert_allclose(got, plain * np.where(BINARY.values == 1, 4, 1))

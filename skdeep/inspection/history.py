@@ -173,7 +173,7 @@ class TrainingHistoryDisplay:
             (self.lines_["valid_loss"],) = self.ax_.plot(
                 self.epochs, valid_loss, color=VERMILION, label="validation", **style
             )
-        self.ax_.legend(frameon=False)
+        self.ax_.legend(framealpha=0.85, edgecolor="none")
         self.ax_.set_ylabel("loss")
         if score is not None:
             (self.lines_["score"],) = self.axes_[1].plot(self.epochs, score, color=GREEN, **style)
@@ -198,7 +198,8 @@ def _stretches(history: pd.DataFrame) -> list[Stretch]:
     if "phase" not in history:
         return []
     stretches = []
-    for _, epochs in history.groupby("phase"):
+    # numbers may come again: partial_fit goes on with those of the first phase
+    for _, epochs in history.groupby((history["phase"] != history["phase"].shift()).cumsum()):
         start = epochs.iloc[0]
         text = phase_text(start.get("train", f"phase {start['phase']}"), start.get("image_size"))
         stretches.append(Stretch(int(start["epoch"]), int(epochs["epoch"].iloc[-1]), text))

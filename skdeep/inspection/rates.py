@@ -71,7 +71,7 @@ class LearningRateScheduleDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, log: bool = False, ax: Axes | None = None) -> Self:
-        """Plot the rates at which a classifier was trained, as far as it came.
+        """Plot the rates at which ``fit`` trained a classifier, as far as it came.
 
         Parameters
         ----------
@@ -92,7 +92,10 @@ class LearningRateScheduleDisplay:
         pyplot(f"{cls.__name__}.from_estimator")
         classifier = last_step(estimator)
         check_is_fitted(classifier, ["history_", "phases_"])
-        run = classifier.history_.groupby("phase")["n_steps"].agg(["first", "sum"])
+        history = classifier.history_
+        # what partial_fit adds has the number of the first phase again
+        planned = history[history["phase"] == history["phase"].cummax()]
+        run = planned.groupby("phase")["n_steps"].agg(["first", "sum"])
         # phases that were never reached have no epoch
         phases = [classifier.phases_[position - 1] for position in run.index]
         return cls._of(phases, run["first"].tolist(), run["sum"].tolist()).plot(log=log, ax=ax)
@@ -203,8 +206,8 @@ class LearningRateScheduleDisplay:
 class LearningRateFinderDisplay:
     """The loss while the learning rate grows from step to step, and the rates that this suggests.
 
-    Use :meth:`from_curve`; the constructor takes what it finds. The y-axis shows how the smoothed loss falls, and as
-    much of its rise as half of the fall again: where training diverges, the curves leave the picture.
+    Use :meth:`from_curve`; the constructor takes what it finds. The y-axis shows how the loss falls, and as much of
+    its rise as half of the fall again: where training diverges, the curves leave the picture.
 
     Parameters
     ----------
@@ -284,7 +287,7 @@ class LearningRateFinderDisplay:
         self.lines_ = {"losses": raw, "smoothed": smooth}
         self.ax_.set_xscale("log")
         self.ax_.set(xlabel="learning rate", ylabel="loss")
-        self.ax_.set_ylim(_loss_range(smoothed))
+        self.ax_.set_ylim(_loss_range(np.asarray(self.losses, dtype=float), smoothed))
         self.marks_ = {
             name: self.ax_.axvline(rate, color=colour, linestyle=style, linewidth=1.8, label=f"{name}: {rate:.1e}")
             for (name, rate), colour, style in zip(
@@ -292,19 +295,21 @@ class LearningRateFinderDisplay:
             )
         }
         tidy(self.ax_)
-        self.ax_.legend(frameon=False)
+        self.ax_.legend(framealpha=0.85, edgecolor="none")
         return self
 
 
-def _loss_range(smoothed: NDArray[np.float64]) -> tuple[float, float]:
+def _loss_range(losses: NDArray[np.float64], smoothed: NDArray[np.float64]) -> tuple[float, float]:
     """Bottom and top of the y-axis."""
-    finite = smoothed[np.isfinite(smoothed)]
-    if len(finite) == 0:
+    known = np.isfinite(losses) & np.isfinite(smoothed)
+    if not known.any():
         return 0, 1
-    lowest = int(finite.argmin())
-    bottom, top = finite[lowest], finite[: lowest + 1].max()
-    # a loss that only rises has no fall to go by
-    fall = top - bottom or np.ptp(finite) or 1
+    losses, smoothed = losses[known], smoothed[known]
+    before = slice(0, int(smoothed.argmin()) + 1)
+    # the smoothed loss falls behind the losses themselves
+    bottom, top = min(losses[before].min(), smoothed.min()), smoothed[before].max()
+    # one that only rises has no fall to go by
+    fall = top - bottom or np.ptp(smoothed) or 1
     return bottom - 0.1 * fall, top + 0.5 * fall
 
 

@@ -519,7 +519,7 @@ def _tensor(values: NDArray[np.float64]) -> torch.Tensor:
 
 
 def _power(base: torch.Tensor, exponent: float) -> torch.Tensor:
-    """A power of probabilities; those that cannot be told from 0 have no slope, which would be infinite."""
+    """A power of probabilities; what cannot be told from 0 has no slope, where that of a root would be infinite."""
     return base.clamp(min=torch.finfo(base.dtype).eps) ** exponent
 
 
