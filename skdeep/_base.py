@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ from skdeep.training import (
     Stage,
     Stopping,
     WeightedNet,
+    is_on_cpu,
     make_criterion,
     on_cpu,
     report,
@@ -459,6 +461,9 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         state = {**super().__getstate__()}
         if "net_" in state:
             state["net_"] = on_cpu(state["net_"])
+            state["snapshots_"] = [
+                module if is_on_cpu(module) else copy.deepcopy(module).to("cpu") for module in state["snapshots_"]
+            ]
         return state
 
     def __sklearn_tags__(self) -> Any:

@@ -54,6 +54,7 @@ from skdeep.training import (
     fit_digest,
     learn_once,
     module_outputs,
+    move_net,
     prepare,
     resolve_phases,
 )
@@ -387,8 +388,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             else:
                 net = self.net_
                 self._check_goes_on(plan, net.module_)
-                net.module_.to(plan.device)
-                net.criterion_ = plan.criterion.to(plan.device)
+                net.criterion_ = plan.criterion
+                move_net(net, plan.device)
             stage = self._stage(plan, 0, net.module_)
             if is_first or not self._goes_on:
                 prepare(net, stage, self._options(plan.seed))

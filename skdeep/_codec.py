@@ -28,6 +28,7 @@ Json = Any
 Put = Callable[["torch.Tensor"], str]
 Again = Callable[[Any], Any]
 
+_NOT_FINITE = {repr(value): value for value in (math.nan, math.inf, -math.inf)}
 _MOST_BYTES = 256  # that JSON holds; more become a tensor
 
 
@@ -297,7 +298,7 @@ def _dtype(name: str, kinds: str) -> np.dtype[Any]:
 
 
 _DECODERS: dict[str, Callable[[Json, Again, Mapping[str, torch.Tensor]], Any]] = {
-    "float": lambda content, again, tensors: float(content),
+    "float": lambda content, again, tensors: _NOT_FINITE[content],
     "tuple": lambda content, again, tensors: tuple(again(content)),
     "dict": lambda content, again, tensors: {again(key): again(part) for key, part in content},
     "set": lambda content, again, tensors: set(again(content)),

@@ -76,15 +76,14 @@ def read_tensors(path: str | os.PathLike[str], device: str = "cpu") -> tuple[dic
     ValueError
         If it is damaged, of another kind, or of a newer version.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
-    with Path(path).open("rb"):
-        pass  # what the reader says of a missing file names no file
+    # at once, for another process may put another file in its place; safetensors' own reader opens files twice
+    content = Path(path).read_bytes()
     try:
-        with safe_open(path, framework="pt") as file:
-            about = _about(file.metadata())
-            # a copy, for what is read may be a view of the file
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors = load(content)
+        about = _about(content)
         tensors = {name: _strided(tensor, about["strides"].get(name)) for name, tensor in tensors.items()}
         tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
         tensors |= {name: tensors[same] for name, same in about["aliases"].items()}
@@ -155,8 +154,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _about(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    about = json.loads((metadata or {}).get(_FORMAT, "{}"))
+def _about(content: bytes) -> dict[str, Any]:
+    """What the header of a file, which safetensors found whole, says beside the places of tensors."""
+    n_bytes = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + n_bytes]).get("__metadata__", {})
+    about = json.loads(metadata.get(_FORMAT, "{}"))
     if not isinstance(about, dict) or about.get("format") != _FORMAT:
         raise ValueError("its header does not say so")
     version = about["version"]
