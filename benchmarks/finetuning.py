@@ -5,7 +5,7 @@ images at the threshold 0.2, and the mean average precision over the labels with
 threshold is one for all labels; that of a fold is the best on the out-of-fold predictions of the other folds.
 
     python -m benchmarks.finetuning [FOLDER] [--backbone NAME --weights FILE] [--rung NAME]... [--max-epochs N]
-                                    [--fastai-python PATH] [--smoke] [--cv K] [--out FILE]
+                                    [--fastai-python PATH] [--untimed] [--smoke] [--cv K] [--out FILE]
 """
 
 from __future__ import annotations
@@ -187,6 +187,8 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
         with open_output(out) as file:
             for climbed in _climbed(arguments, data, folds):
                 for record in _records(climbed, data, folds):
+                    if arguments.untimed:
+                        record = {key: value for key, value in record.items() if not key.endswith("seconds")}
                     records.append({**common, "backbone": arguments.backbone, "weights": _shown(arguments), **record})
                     write_record(file, records[-1])
     print(to_markdown(table(records)), end="\n\n")
@@ -202,8 +204,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
                 "model": record["model"],
                 "F2": f"{record['scores']['f2']:.3f}".removeprefix("0"),
                 "mAP": f"{record['scores']['map']:.3f}".removeprefix("0"),
-                "fit, s a fold": f"{np.mean(record['fit_seconds']):.1f}",
-                "predict, s a fold": f"{np.mean(record['predict_seconds']):.1f}",
+                "fit, s a fold": _mean(record.get("fit_seconds")),
+                "predict, s a fold": _mean(record.get("predict_seconds")),
             }
             for record in records
         ]
@@ -233,6 +235,10 @@ def _records(climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequen
     yield {**row, "scores": scores(Y, probabilities, common, tuned), **known}
 
 
+def _mean(seconds: list[float] | None) -> str:
+    return "-" if seconds is None else f"{np.mean(seconds):.1f}"
+
+
 def _load(arguments: argparse.Namespace, scenes_folder: Path) -> Bunch:
     if arguments.folder is not None:
         return load_planet(arguments.folder)
@@ -251,6 +257,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rung", action="append", metavar="NAME", help="only this one; repeatable")
     parser.add_argument("--max-epochs", type=int, metavar="N", help="of each phase (default: the recipe's)")
     parser.add_argument("--fastai-python", metavar="PATH", help="python of an environment that has fastai")
+    parser.add_argument("--untimed", action="store_true", help="leave seconds out, where other work slows the machine")
     parser.add_argument("--smoke", action="store_true", help="a run of seconds that only shows that all parts work")
     parser.add_argument("--cv", type=int, metavar="K", help="number of folds (default: 5)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON lines go; never overwritten")

@@ -31,7 +31,7 @@ ALLOWED = {
     "_saving": BACKBONES | DEEP,
     # metrics to score with, model_selection to hold out rows
     "_base": BACKBONES | DEEP | {"_saving", "metrics", "model_selection"},
-    **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base"}),
+    **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base", "_saving"}),
     # what stands on all of them
     **dict.fromkeys(
         {"inspection", "study"}, BACKBONES | DEEP | ESTIMATORS | SCALARS | {"_base", "inspection", "study"}
