@@ -11,9 +11,7 @@ threshold is one for all labels; that of a fold is the best on the out-of-fold p
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from benchmarks._comparison import Split, k_folds
+from benchmarks._fastai import run_fastai
 from benchmarks._records import Record, default_output, environment, open_output, to_markdown, write_record
 from benchmarks.planet import ColourStatistics, on_features
 from skdeep import CNNClassifier, CNNFeatureExtractor
@@ -128,31 +127,11 @@ def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Ar
 def climb_with_fastai(arguments: argparse.Namespace, data: Bunch, folds: Sequence[Split]) -> dict[str, Any]:
     """The same of fastai, which works in an environment of its own, through the same phases."""
     phases = resolve_phases("planet", lr=None, max_epochs=arguments.max_epochs, image_size=None)
-    with tempfile.TemporaryDirectory() as scratch:
-        spec, out = Path(scratch) / "spec.json", Path(scratch) / "out.npz"
-        spec.write_text(
-            json.dumps(
-                {
-                    "paths": list(data.data),
-                    "target": np.asarray(data.target).tolist(),
-                    "folds": [[train.tolist(), test.tolist()] for train, test in folds],
-                    "weights": str(arguments.weights),
-                    "batch_size": 32,
-                    "lr": 2e-3,
-                    "phases": [
-                        {"size": phase.image_size, "train": phase.train, "epochs": phase.max_epochs} for phase in phases
-                    ],
-                }
-            )
-        )
-        script = Path(__file__).with_name("_fastai_rival.py")
-        subprocess.run([arguments.fastai_python, str(script), str(spec), str(out)], check=True)
-        with np.load(out) as found:
-            seconds = found["seconds"]
-            return {
-                "fastai": (found["plain"], np.column_stack([seconds, found["plain_seconds"]])),
-                "fastai, test-time augmentation": (found["tta"], np.column_stack([seconds, found["tta_seconds"]])),
-            }
+    found = run_fastai(arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases)
+    return {
+        "fastai": (found["plain"], np.column_stack([found["seconds"], found["plain_seconds"]])),
+        "fastai, test-time augmentation": (found["tta"], np.column_stack([found["seconds"], found["tta_seconds"]])),
+    }
 
 
 def scores(Y: Array, probabilities: Array, common: Array, threshold: float | Array = 0.2) -> dict[str, float]:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
 from benchmarks._timing import LEAST_PAIRS
+from benchmarks.finetuning import table as ladder_table
 
 DOCUMENTS = (Path(__file__).parent.parent / "README.md", Path(__file__).parent / "README.md")
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
@@ -84,6 +85,17 @@ def precision(file: str) -> str:
     return _with_origins(rows, records)
 
 
+def finetuning(*files: str) -> str:
+    """The ladder from base rates to fine-tuning."""
+    records = _recorded(*files)
+    if not records:
+        return "Not measured yet.\n"
+    table = ladder_table(records)
+    labels = f"mAP over {', '.join(records[0]['labels'])}."
+    origins = "\n".join(dict.fromkeys(_origin(record) for record in records))
+    return f"{to_markdown(table)}\n\n{records[0]['data']}, {records[0]['n_folds']} folds. {labels}\n\n{origins}\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "planet": lambda: comparison(
         "planet.jsonl", "f2_at_threshold", "f1_macro", "hamming_loss", "average_precision", "map_macro", "seconds"
@@ -101,6 +113,8 @@ TABLES: dict[str, Callable[[], str]] = {
         "speed-rivals.jsonl",
         "speed-grid.jsonl",
     ),
+    "finetuning": lambda: finetuning("finetuning.jsonl", "finetuning-fastai.jsonl"),
+    "training": lambda: speed("speed-training.jsonl", "speed-fastai.jsonl"),
     "lookup": lambda: lookup("speed-lookup.jsonl"),
     "precision": lambda: precision("speed-precision.jsonl"),
 }

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-from benchmarks import _extraction, _grid, _lookup, _mlknn, _precision, _rates, _rivals, _training
+from benchmarks import _extraction, _fastai, _grid, _lookup, _mlknn, _precision, _rates, _rivals, _training
 from benchmarks._records import Record, default_output, environment, open_output, write_record
 
 
@@ -37,6 +37,7 @@ PARTS: dict[str, Part] = {
     "lookup": _lookup,
     "batch-size": _rates,
     "training": _training,
+    "fastai": _fastai,
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import _grid, _lookup, planet, render, speed, yeast
+from benchmarks import _fastai, _grid, _lookup, finetuning, planet, render, speed, yeast
 from benchmarks._rates import rate_against_batch_size
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, read_records, summarise, to_markdown
 from benchmarks._timing import check_agreement, median_interval
@@ -257,3 +257,66 @@ def test_records_of_results_name_their_commit_and_versions():
         for record in read_records(path):
             assert record["commit"]
             assert {"torch", "scikit-learn"} <= set(record["versions"])
+
+
+def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
+    out = tmp_path / "finetuning.jsonl"
+    records = finetuning.main(["--smoke", "--backbone", "small_cnn", "--out", str(out)])
+    assert read_records(out) == json.loads(json.dumps(records))
+    models = [record["model"] for record in records]
+    assert models[::2][:5] == [
+        "tag frequencies",
+        "colour statistics",
+        "features of a random network",
+        "features of the pretrained network",
+        "fine-tuning at one size",
+    ]
+    assert models[-3:] == ["progressive sizes", "test-time augmentation", "test-time augmentation, tuned threshold"]
+    assert all(0 <= record["scores"][name] <= 1 for record in records for name in ("f2", "map"))
+    assert all(len(record["fit_seconds"]) == 2 for record in records)
+    assert "mAP over" in capsys.readouterr().out
+
+
+def test_finetuning_beside_a_rival_leaves_out_what_was_not_timed(tmp_path, monkeypatch):
+    def rival(python, paths, target, folds, weights, phases):
+        assert python == "elsewhere"
+        assert [phase.image_size for phase in phases] == [64, 64, 128, 128, 256, 256]
+        known = np.asarray(target, dtype=float)
+        seconds = dict.fromkeys(("seconds", "plain_seconds", "tta_seconds"), np.ones(len(folds)))
+        return {"plain": known, "tta": known, **seconds}
+
+    monkeypatch.setattr(finetuning, "run_fastai", rival)
+    arguments = ["--smoke", "--rung", "fastai", "--fastai-python", "elsewhere", "--untimed"]
+    records = finetuning.main([*arguments, "--out", str(tmp_path / "rival.jsonl")])
+    assert [record["model"] for record in records[:2]] == ["fastai", "fastai, test-time augmentation"]
+    assert all(record["scores"] == {"f2": 1.0, "map": 1.0} for record in records)
+    assert not any("fit_seconds" in record for record in records)
+    assert finetuning.table(records)["fit, s a fold"].tolist() == ["-"] * 3
+
+
+def test_tuned_thresholds_do_not_know_the_images_that_they_are_for():
+    Y = np.array([[1, 0]] * 20)
+    folds = [(np.arange(10, 20), np.arange(10)), (np.arange(10), np.arange(10, 20))]
+    probabilities = np.vstack([np.tile([0.5, 0.4], (10, 1)), np.tile([0.3, 0.2], (10, 1))])
+    thresholds = finetuning.tuned_thresholds(Y, probabilities, folds)
+    # each half needs the other's: above .4 for the first, between .2 and .3 for the second
+    assert (thresholds[:10] > 0.2).all()
+    assert (thresholds[:10] <= 0.3).all()
+    assert (thresholds[10:] > 0.4).all()
+    assert (thresholds[10:] <= 0.5).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_training_is_timed_against_a_bare_loop_that_learns_the_same(precision, scenes, run_part):
+    records = run_part("training", scenes, "--backbone", "small_cnn", "--image-size", "32", "--n-images", "20",
+                       "--pairs", "1", "--precision", precision)  # fmt: skip
+    assert len(records) == 3
+    assert all(record["relative_error"] < 0.05 and record["ratio"] > 0 for record in records)
+
+
+def test_fastai_is_timed_phase_by_phase(scenes, run_part, monkeypatch):
+    monkeypatch.setattr(_fastai, "run_fastai", lambda *_: {"seconds": np.ones(1)})
+    monkeypatch.setattr(_fastai, "_our_seconds", lambda *_: 0.5)
+    records = run_part("fastai", scenes, "--weights", "none", "--fastai-python", "elsewhere")
+    assert [record["ratio"] for record in records] == [2.0] * 7
+    assert records[0]["what"] == "fastai / CNNClassifier, an epoch of the head at 64 px"
