@@ -386,7 +386,7 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         self,
         net: WeightedNet,
         phases: Sequence[Phase],
-        stage_of: Callable[[int], Stage],
+        stage_of: Callable[[int, bool], Stage],
         seed: int,
         *,
         score: Callable[[NDArray[np.float64]], float] | None,

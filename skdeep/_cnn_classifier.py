@@ -42,6 +42,7 @@ from skdeep.training import (
     AVERAGES,
     CRITERIA,
     OPTIMIZERS,
+    Batches,
     Checkpoint,
     ImageChange,
     ImageRows,
@@ -53,10 +54,12 @@ from skdeep.training import (
     find_rate,
     fit_digest,
     learn_once,
+    learning_batch_norms,
     module_outputs,
     move_net,
     prepare,
     resolve_phases,
+    settle_batch_norm,
 )
 
 # parameters that do not shape what a fit learns
@@ -342,7 +345,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             course = self._run_course(
                 self._net(module, plan.criterion, plan.precision, plan.device),
                 plan.phases,
-                lambda index: self._stage(plan, index, module),
+                lambda index, is_begun: self._stage(plan, index, module, is_begun=is_begun),
                 plan.seed,
                 score=self._scorer(plan.held, plan.targets),
                 checkpoint=self._checkpoint_of(plan, module),
@@ -509,7 +512,11 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             image_size=self.image_size,
         )
         if is_part:
-            phases = [replace(phases[-1], max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1)]
+            phases = [
+                replace(
+                    phases[-1], max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1, adapt_bn=False
+                )
+            ]
         if self.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint= needs random_state=, or no later fit could be the same.")
         if (X_val is None) != (y_val is None):
@@ -578,7 +585,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 "with {} features and {} outputs for {} targets.".format(*known, *wanted)
             )
 
-    def _stage(self, plan: _Plan, index: int, module: Any) -> Stage:
+    def _stage(self, plan: _Plan, index: int, module: Any, *, is_begun: bool = False) -> Stage:
         """Make a phase ready."""
         phase, backbone = plan.phases[index], plan.backbones[index]
         groups = _groups(module, phase, backbone)
@@ -586,6 +593,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         def rows(part: Sample) -> ImageRows:
             return ImageRows(part.X, backbone.geometry, plan.device, plan.pictures)
 
+        if phase.adapt_bn and not is_begun:
+            batches = Batches(plan.learnt.lesson(rows(plan.learnt)), self.batch_size, plan.seed)
+            module.backbone.train()
+            settle_batch_norm(
+                module, learning_batch_norms(module.backbone), (arguments for arguments, _ in batches), plan.device
+            )
         if not phase.trains_head_only:
             return Stage(
                 lesson=plan.learnt.lesson(rows(plan.learnt)),
@@ -595,7 +608,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 resting=_resting(module, groups, freeze_bn=phase.freeze_bn),
             )
         learnt = None
-        if isinstance(module, _ImageNetwork) and (module.has_learnt or plan.trains_body_before(index)):
+        if isinstance(module, _ImageNetwork) and (
+            module.has_learnt or plan.changes_body_before(index) or phase.adapt_bn
+        ):
             learnt = freeze(module.backbone, backbone, plan.device, plan.precision)
 
         def table(part: Sample) -> TableRows:
@@ -734,11 +749,12 @@ class _Plan:
 
     @property
     def trains_head_only(self) -> bool:
-        return not self.trains_body_before(len(self.phases))
+        return all(phase.trains_head_only and not phase.adapt_bn for phase in self.phases)
 
-    def trains_body_before(self, index: int) -> bool:
-        """Whether the backbone learns before a phase."""
-        return not all(phase.trains_head_only for phase in self.phases[:index])
+    def has_body_of_its_own(self, index: int) -> bool:
+        """Whether the backbone is another one in a phase than it was before the first."""
+        has_learnt = not all(phase.trains_head_only for phase in self.phases[:index])
+        return has_learnt or any(phase.adapt_bn for phase in self.phases[: index + 1])
 
     def change(self, encode: Callable[[torch.Tensor], torch.Tensor] | None = None) -> ImageChange:
         """What is done to training batches."""

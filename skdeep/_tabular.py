@@ -199,7 +199,7 @@ class TabularClassifier(DeepClassifier):
             course = self._run_course(
                 self._net(module, criterion, "float32", device),
                 [phase],
-                lambda _: stage,
+                lambda *_: stage,
                 seed,
                 score=self._scorer(held, targets),
             )

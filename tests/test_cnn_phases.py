@@ -14,6 +14,7 @@ from sklearn.base import clone
 from torch import nn
 
 from skdeep import CNNClassifier
+from skdeep.backbones import build_backbone
 from skdeep.images import Augmentation
 from skdeep.training import Phase
 
@@ -79,6 +80,31 @@ def test_frozen_statistics_stay_while_scales_learn(X: Array, Y: Array) -> None:
         torch.testing.assert_close(norm.running_mean, torch.zeros_like(norm.running_mean))
         torch.testing.assert_close(norm.running_var, torch.ones_like(norm.running_var))
     assert any((norm.weight != 1).any() for norm in norms.values())
+
+
+def test_statistics_are_adapted_to_the_pictures_of_a_phase(X: Array, Y: Array) -> None:
+    options = {"backbone": "resnet18", "lr": 1e-30, "batch_size": 4, "dropout": 0.0}
+    plain, adapted = (quick(phases=[Phase(train="head", adapt_bn=a)], **options).fit(X, Y) for a in (False, True))
+    assert not hasattr(plain.net_.module_, "backbone")
+    stem = adapted.net_.module_.backbone
+    with torch.no_grad():
+        pictures = adapted.net_.module_.description.normalise(torch.from_numpy(X).permute(0, 3, 1, 2))
+        maps = stem.conv1(pictures)
+    torch.testing.assert_close(stem.bn1.running_mean, maps.mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-4)
+    assert all(
+        torch.equal(ours, theirs)
+        for ours, theirs in zip(stem.parameters(), build_backbone(plain.backbone_, "cpu").parameters(), strict=True)
+    )
+    # the head stands on what the adapted network gives
+    np.testing.assert_allclose(adapted.net_.module_.head.layers[0].running_mean, features_of(adapted, X).mean(axis=0),
+                               rtol=1e-3, atol=1e-4)  # fmt: skip
+
+
+def features_of(clf: CNNClassifier, X: Array) -> Array:
+    with torch.no_grad():
+        description: Any = clf.net_.module_.description
+        pictures = description.normalise(torch.from_numpy(X).permute(0, 3, 1, 2))
+        return clf.net_.module_.backbone.eval()(pictures).flatten(1).numpy()
 
 
 def test_the_head_learns_on_activations_of_what_the_body_has_learnt(X: Array, Y: Array) -> None:

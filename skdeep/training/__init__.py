@@ -1,6 +1,7 @@
 """Training on skorch: phases and their schedules, the net, its batches, its losses and its checkpoints."""
 
-from skdeep.training.batches import Lesson
+from skdeep.training.batch_norm import learning_batch_norms, settle_batch_norm
+from skdeep.training.batches import Batches, Lesson
 from skdeep.training.bp_mll import RankingThreshold
 from skdeep.training.change import ImageChange
 from skdeep.training.checkpoints import Checkpoint, fit_digest
@@ -27,6 +28,7 @@ __all__ = [
     "AVERAGES",
     "CRITERIA",
     "OPTIMIZERS",
+    "Batches",
     "Checkpoint",
     "Course",
     "Criterion",
@@ -47,6 +49,7 @@ __all__ = [
     "fit_digest",
     "is_on_cpu",
     "learn_once",
+    "learning_batch_norms",
     "make_criterion",
     "module_outputs",
     "move_net",
@@ -54,4 +57,5 @@ __all__ = [
     "prepare",
     "report",
     "resolve_phases",
+    "settle_batch_norm",
 ]

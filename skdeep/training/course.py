@@ -133,7 +133,7 @@ class Course:
     phases : sequence of Phase
         A rate that is None is found before the first phase that trains as much.
     stage_of : callable
-        Makes a phase ready by its position, when its turn has come.
+        Makes a phase ready, when its turn has come, by its position and whether some of its epochs are behind.
     options : Options
     score : callable or None
         From the outputs for the rows held out to a score, the higher the better; None takes the loss.
@@ -151,7 +151,7 @@ class Course:
         self,
         net: WeightedNet,
         phases: Sequence[Phase],
-        stage_of: Callable[[int], Stage],
+        stage_of: Callable[[int, bool], Stage],
         options: Options,
         *,
         score: Callable[[NDArray[np.float64]], float] | None,
@@ -190,7 +190,7 @@ class Course:
         state, phase = self._state, self.phases[index]
         if index > state.phase:
             state.phase, state.epoch, state.best, state.n_worse, state.best_weights = index, 0, -math.inf, 0, None
-        stage = self._stage_of(index)
+        stage = self._stage_of(index, state.epoch > 0)
         prepare(self.net, stage, self._options)
         phase = self.phases[index] = self._with_rate(phase, stage)
         rates, inertia = learning_rates(phase, n := self._n_batches(stage)), momenta(phase, n)

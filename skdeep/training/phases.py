@@ -47,6 +47,9 @@ class Phase:
         Share of the steps of ``"constant"`` over which the rate first rises from 0.
     freeze_bn : bool, default=False
         Whether batch normalisation keeps its running statistics. Its scale and shift learn all the same.
+    adapt_bn : bool, default=False
+        Whether batch normalisation first takes the statistics of the training pictures at this phase's size, which may
+        differ much from those of the pictures that the weights come from.
 
     Raises
     ------
@@ -57,7 +60,8 @@ class Phase:
     References
     ----------
     Howard and Ruder, "Universal language model fine-tuning for text classification", ACL, 2018: sections 3.2,
-    discriminative fine-tuning, and 3.3, gradual unfreezing.
+    discriminative fine-tuning, and 3.3, gradual unfreezing. ``adapt_bn``: Li et al., "Revisiting batch normalization
+    for practical domain adaptation", ICLR workshop, 2017.
 
     Examples
     --------
@@ -78,6 +82,7 @@ class Phase:
     cycle_mult: int = 1
     warmup: float = 0.0
     freeze_bn: bool = False
+    adapt_bn: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -148,8 +153,9 @@ def resolve_phases(
         ``"fine_tune"`` trains the head for one epoch, whatever ``max_epochs`` is, and then three groups of layers for
         5, at 1/200, 1/20 and 1/2 of ``lr``. Each phase is one cycle.
 
-        ``"planet"`` goes through pictures of 64, 128 and 256 pixels. On each it trains first the head and then three
-        groups of layers, at 1/9, 1/3 and all of ``lr``, for 7 epochs in cycles of 1, 2 and 4.
+        ``"planet"`` goes through pictures of 64, 128 and 256 pixels. On each, batch normalisation takes their
+        statistics, and then first the head learns and then three groups of layers, at 1/9, 1/3 and all of ``lr``, for 7
+        epochs in cycles of 1, 2 and 4.
 
         ``"from_scratch"`` trains everything for 20 epochs at a constant rate.
     lr : float or None
@@ -173,7 +179,7 @@ def resolve_phases(
     ----------
     ``"fine_tune"`` has the epochs and rates of ``Learner.fine_tune`` of fastai 2, but cycles of the shape that
     ``fit_one_cycle`` has by default. ``"planet"`` is the third lesson of fast.ai's course of 2018 on the Kaggle
-    competition "Planet: Understanding the Amazon from Space".
+    competition "Planet: Understanding the Amazon from Space", which leaves the statistics as they are.
 
     Examples
     --------
@@ -259,6 +265,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "cycle_mult": (_is_count, "an int in the range [1, inf)"),
     "warmup": (lambda value: _is_number(value) and value <= 1, "a float in the range [0.0, 1.0]"),
     "freeze_bn": (lambda value: isinstance(value, bool), "an instance of 'bool'"),
+    "adapt_bn": (lambda value: isinstance(value, bool), "an instance of 'bool'"),
 }
 # Fields that only one policy reads, and their defaults: set with another they would be lost in silence.
 _ONLY_WITH = {"cycle_len": ("sgdr", 1), "cycle_mult": ("sgdr", 1), "warmup": ("constant", 0.0)}
@@ -271,7 +278,7 @@ RECIPES = {
         tuple(
             Phase(image_size=image_size, policy="sgdr", cycle_mult=2, **learning)
             for image_size in (64, 128, 256)
-            for learning in ({"train": "head"}, {"lr_mult": (1 / 9, 1 / 3, 1)})
+            for learning in ({"train": "head", "adapt_bn": True}, {"lr_mult": (1 / 9, 1 / 3, 1)})
         ),
         max_epochs=7,
     ),
