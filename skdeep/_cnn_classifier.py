@@ -512,11 +512,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             image_size=self.image_size,
         )
         if is_part:
-            phases = [
-                replace(
-                    phases[-1], max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1, adapt_bn=False
-                )
-            ]
+            steady = {"policy": "constant", "warmup": 0.0, "cycle_len": 1, "cycle_mult": 1, "adapt_bn": False}
+            phases = [replace(phases[-1], max_epochs=1, **steady)]
         if self.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint= needs random_state=, or no later fit could be the same.")
         if (X_val is None) != (y_val is None):
@@ -608,9 +605,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 resting=_resting(module, groups, freeze_bn=phase.freeze_bn),
             )
         learnt = None
-        if isinstance(module, _ImageNetwork) and (
-            module.has_learnt or plan.changes_body_before(index) or phase.adapt_bn
-        ):
+        if isinstance(module, _ImageNetwork) and (module.has_learnt or plan.has_body_of_its_own(index)):
             learnt = freeze(module.backbone, backbone, plan.device, plan.precision)
 
         def table(part: Sample) -> TableRows:
