@@ -512,7 +512,13 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             image_size=self.image_size,
         )
         if is_part:
-            steady = {"policy": "constant", "warmup": 0.0, "cycle_len": 1, "cycle_mult": 1, "adapt_bn": False}
+            steady: dict[str, Any] = {
+                "policy": "constant",
+                "warmup": 0.0,
+                "cycle_len": 1,
+                "cycle_mult": 1,
+                "adapt_bn": False,
+            }
             phases = [replace(phases[-1], max_epochs=1, **steady)]
         if self.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint= needs random_state=, or no later fit could be the same.")
