@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> Iterator[Record]:
                     "batch_size": arguments.batch_size,
                     "relative_error": error,
                     **interleaved_pairs(
-                        lambda: bare.epoch()[0],
+                        bare.seconds,
                         _epoch_of(ours.set_params(cache=cache), X, Y),
                         arguments.pairs,
                         n_images=len(paths),
@@ -78,8 +78,13 @@ class _Loop:
         description: Backbone = network.description  # type: ignore[assignment]
         pixels = torch.from_numpy(arrays).permute(0, 3, 1, 2).to(device)
         ready = [description.normalise(pixels[start : start + batch_size]) for start in range(0, len(Y), batch_size)]
-        targets = torch.as_tensor(Y, dtype=torch.float32, device=device).split(batch_size)
+        target = torch.as_tensor(Y, dtype=torch.float32, device=device)
+        targets = [target[start : start + batch_size] for start in range(0, len(Y), batch_size)]
         self._batches: Batches = list(zip(ready, targets, strict=True))
+
+    def seconds(self) -> float:
+        """Of an epoch."""
+        return self.epoch()[0]
 
     def epoch(self) -> tuple[float, float]:
         """Seconds and mean loss of an epoch of a fresh copy, as a fit of one epoch has it."""

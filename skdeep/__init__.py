@@ -9,13 +9,17 @@ if TYPE_CHECKING:
     from skdeep._cnn_classifier import CNNClassifier
     from skdeep._feature_extractor import CNNFeatureExtractor
     from skdeep._tabular import TabularClassifier
+    from skdeep.images import Augmentation
+    from skdeep.training import Phase
 
-__all__ = ["CNNClassifier", "CNNFeatureExtractor", "TabularClassifier"]
+__all__ = ["Augmentation", "CNNClassifier", "CNNFeatureExtractor", "Phase", "TabularClassifier"]
 
 # torch takes seconds to import: each name pays for itself, when it is asked for.
 _HOMES = {
+    "Augmentation": "skdeep.images",
     "CNNClassifier": "skdeep._cnn_classifier",
     "CNNFeatureExtractor": "skdeep._feature_extractor",
+    "Phase": "skdeep.training",
     "TabularClassifier": "skdeep._tabular",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, logsumexp, softmax
@@ -51,6 +53,7 @@ from skdeep.training import (
     Stage,
     Stopping,
     WeightedNet,
+    is_on_cpu,
     make_criterion,
     on_cpu,
     report,
@@ -419,6 +422,11 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         net.start()
         return net
 
+    def _empty_net(self, shapes: Mapping[str, torch.Size]) -> WeightedNet:
+        """A net like ``net_`` on the CPU, its weights yet to be loaded, whose shapes are told by name."""
+        criterion = CRITERIA["cross_entropy" if self._kind == "multiclass" else "bce"]()
+        return self._net(self._empty_module(shapes), criterion, getattr(self, "precision_", "float32"), "cpu")
+
     def _options(self, seed: int) -> Options:
         stopping = Stopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
         return Options(self.batch_size, self.optimizer, self.weight_decay, self.averaging, stopping, seed)
@@ -442,6 +450,10 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         """Some rows of X as ``_samples`` takes it."""
 
     @abstractmethod
+    def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
+        """A module like that of ``net_``, its weights yet to be loaded."""
+
+    @abstractmethod
     def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
         """What each network puts out for each view of X."""
 
@@ -449,6 +461,9 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         state = {**super().__getstate__()}
         if "net_" in state:
             state["net_"] = on_cpu(state["net_"])
+            state["snapshots_"] = [
+                module if is_on_cpu(module) else copy.deepcopy(module).to("cpu") for module in state["snapshots_"]
+            ]
         return state
 
     def __sklearn_tags__(self) -> Any:
@@ -473,6 +488,9 @@ class _Judged(DeepClassifier):
     @staticmethod
     def _some(X: Any, rows: NDArray[np.int64]) -> Any:
         return X[rows]
+
+    def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
+        return nn.Identity()
 
     def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
         return [self.known[X.ravel()]]

@@ -22,6 +22,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
+from skdeep._saving import empty_network
 from skdeep._validation import Targets, is_multilabel
 from skdeep.backbones import (
     Backbone,
@@ -53,6 +54,7 @@ from skdeep.training import (
     fit_digest,
     learn_once,
     module_outputs,
+    move_net,
     prepare,
     resolve_phases,
 )
@@ -136,7 +138,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     checkpoint : str, path or None, default=None
         A folder in which each fit leaves a checkpoint after each epoch, under a name that its parameters, data and
         versions decide: a fit that was killed, and is called again with the same, goes on at its last whole epoch.
-        Checkpoints of finished fits stay, so that a search that is called again need not repeat them.
+        Checkpoints of finished fits stay, so that a search that is called again need not repeat them. It needs a
+        ``random_state``.
     image_size, resize, image_shape, channel_axis, extra_channels, pixel_range
         As in :class:`CNNFeatureExtractor`; ``image_size`` is for phases that set none. Predictions are made at the
         last phase's.
@@ -385,8 +388,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             else:
                 net = self.net_
                 self._check_goes_on(plan, net.module_)
-                net.module_.to(plan.device)
-                net.criterion_ = plan.criterion.to(plan.device)
+                net.criterion_ = plan.criterion
+                move_net(net, plan.device)
             stage = self._stage(plan, 0, net.module_)
             if is_first or not self._goes_on:
                 prepare(net, stage, self._options(plan.seed))
@@ -507,6 +510,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         )
         if is_part:
             phases = [replace(phases[-1], max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1)]
+        if self.checkpoint is not None and self.random_state is None:
+            raise ValueError("checkpoint= needs random_state=, or no later fit could be the same.")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
         images = self._images_as_settled(X) if goes_on else self._images(X)
@@ -639,6 +644,18 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if isinstance(plan.criterion, CRITERIA["bp_mll"]):
             ranks = np.mean([np.tanh(outputs) for outputs in self._image_outputs(plan.learnt.X)], axis=0)
             self.threshold_ = RankingThreshold(ranks, plan.learnt.targets, plan.learnt.weights)
+
+    def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
+        is_whole = "head.layers.2.weight" in shapes
+        n_outputs, n_inputs = shapes["head.layers.2.weight" if is_whole else "layers.2.weight"]
+        head = _Head(n_inputs, n_outputs, self.dropout)
+        if not is_whole:
+            return head
+        network = _ImageNetwork(
+            self.backbone_, empty_network(self.backbone_, self.backbone, self.backbone_params), head, self.precision_
+        )
+        network.has_learnt = True
+        return network
 
     def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
         return self._image_outputs(self._images_as_settled(X))

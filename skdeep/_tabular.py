@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -214,6 +214,9 @@ class TabularClassifier(DeepClassifier):
     @staticmethod
     def _some(X: Any, rows: NDArray[np.int64]) -> Any:
         return X[rows]
+
+    def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
+        return self._module(1 if self._kind == "binary" else len(self.classes_))
 
     def _checked(self, X: Any) -> Any:
         return validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)

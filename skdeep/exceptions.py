@@ -1,6 +1,7 @@
 """Exceptions and warnings of skdeep; each is also a builtin error, so ``except ValueError`` works."""
 
 __all__ = [
+    "CheckpointWarning",
     "DatasetError",
     "FeatureStoreWarning",
     "FlatRowsWarning",
@@ -26,6 +27,10 @@ class WeightsError(ValueError):
 
 class WeightsUnavailableError(WeightsError, OSError):
     """Published weights could not be downloaded, or a weights file is not there."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint cannot be read or written; training goes on without it."""
 
 
 class FeatureStoreWarning(UserWarning):

@@ -14,7 +14,7 @@ import pytest
 import skdeep
 
 ROOT = Path(skdeep.__file__).parent
-GROUND = {"exceptions", "_blobcache", "_cachefile", "_text", "_validation"}
+GROUND = {"exceptions", "_blobcache", "_cachefile", "_codec", "_tensorfile", "_text", "_validation"}
 SCALARS = {"metrics", "model_selection", "multilabel", "datasets"}
 ESTIMATORS = {"_cnn_classifier", "_feature_extractor", "_tabular"}
 IMAGES = {"images"}
@@ -28,7 +28,9 @@ ALLOWED = {
     "backbones": IMAGES,
     "features": BACKBONES,
     "training": BACKBONES,
-    "_base": BACKBONES | DEEP,
+    "_saving": BACKBONES | DEEP,
+    # metrics to score with, model_selection to hold out rows
+    "_base": BACKBONES | DEEP | {"_saving", "metrics", "model_selection"},
     **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base"}),
     # what stands on all of them
     **dict.fromkeys(

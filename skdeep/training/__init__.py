@@ -18,7 +18,7 @@ from skdeep.training.course import (
 )
 from skdeep.training.inputs import ImageRows, Rows, TableRows
 from skdeep.training.losses import CRITERIA, Criterion, make_criterion
-from skdeep.training.net import WeightedNet, module_outputs, on_cpu
+from skdeep.training.net import WeightedNet, is_on_cpu, module_outputs, move_net, on_cpu
 from skdeep.training.phases import Phase, resolve_phases
 from skdeep.training.progress import report
 from skdeep.training.rate_finder import RateCurve
@@ -45,9 +45,11 @@ __all__ = [
     "WeightedNet",
     "find_rate",
     "fit_digest",
+    "is_on_cpu",
     "learn_once",
     "make_criterion",
     "module_outputs",
+    "move_net",
     "on_cpu",
     "prepare",
     "report",

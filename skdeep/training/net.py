@@ -48,6 +48,17 @@ class WeightedNet(NeuralNet):
         self.initialize()
         self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "float16")
 
+    def __getstate__(self) -> dict[str, Any]:
+        # by name: skorch pickles the module apart from all else, and these would come back as other objects
+        resting = {id(layer) for layer in self.resting}
+        names = [name for name, layer in self.module_.named_modules() if id(layer) in resting] if resting else []
+        return {**super().__getstate__(), "resting": names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        names = set(state["resting"])
+        super().__setstate__(state)
+        self.resting = [layer for name, layer in self.module_.named_modules() if name in names] if names else []
+
     def get_loss(self, y_pred: torch.Tensor, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Average the losses of a batch under the rows' weights."""
         targets, weights = y_true
@@ -107,15 +118,31 @@ class WeightedNet(NeuralNet):
         )
 
 
+def move_net(net: WeightedNet, device: str) -> None:
+    """Bring a net, and all that it remembers, to a device; in place."""
+    net.module_.to(device)
+    net.criterion_.to(device)
+    # what an optimizer loads goes to its parameters' device
+    net.optimizer_.load_state_dict(net.optimizer_.state_dict())
+    of_scaler = net.scaler.state_dict()
+    net.scaler = torch.amp.GradScaler(torch.device(device).type, enabled=net.precision == "float16")
+    if of_scaler:
+        net.scaler.load_state_dict(of_scaler)
+    net.device = device
+
+
 def on_cpu(net: WeightedNet) -> WeightedNet:
-    """The net itself where its module is on the CPU, else a copy there, which any machine can load."""
-    if all(tensor.device.type == "cpu" for tensor in net.module_.state_dict().values()):
+    """The net itself where all of it is on the CPU, else a copy there, which any machine can load."""
+    if net.device == "cpu" and is_on_cpu(net.module_):
         return net
     copied = copy.deepcopy(net)
-    copied.module_.to("cpu")
-    copied.criterion_.to("cpu")
-    copied.device = "cpu"
+    move_net(copied, "cpu")
     return copied
+
+
+def is_on_cpu(module: nn.Module) -> bool:
+    """Whether all tensors of a module are on the CPU."""
+    return all(tensor.device.type == "cpu" for tensor in module.state_dict().values())
 
 
 def is_out_of_memory(error: BaseException) -> bool:

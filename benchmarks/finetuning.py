@@ -1,0 +1,263 @@
+"""From base rates to a fine-tuned network: what each step gives on aerial images, beside fastai.
+
+Every rung of the ladder is fitted on the same folds. Scores are those of the pooled out-of-fold predictions: F2 over
+images at the threshold 0.2, and the mean average precision over the labels with at least 19 positives. A tuned
+threshold is one for all labels; that of a fold is the best on the out-of-fold predictions of the other folds.
+
+    python -m benchmarks.finetuning [FOLDER] [--backbone NAME --weights FILE] [--rung NAME]... [--max-epochs N]
+                                    [--fastai-python PATH] [--smoke] [--cv K] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, fbeta_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+from benchmarks._comparison import Split, k_folds
+from benchmarks._records import Record, default_output, environment, open_output, to_markdown, write_record
+from benchmarks.planet import ColourStatistics, on_features
+from skdeep import CNNClassifier, CNNFeatureExtractor
+from skdeep.datasets import load_planet, make_aerial_scenes
+from skdeep.metrics import fbeta_at_threshold
+from skdeep.multilabel import BinaryRelevance
+from skdeep.training import resolve_phases
+
+Array = np.ndarray[Any, Any]
+
+COMMON = 19  # positives that a label needs to count in the mean average precision
+N_VIEWS = 7  # of test-time augmentation, beside the plain one
+THRESHOLDS = np.linspace(0.05, 0.6, 56)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A model, and what else is predicted with it once it is fitted.
+
+    Attributes
+    ----------
+    name : str
+    estimator : estimator
+    variants : dict of str to dict
+        Name of a row -> parameters that are set for its predictions.
+    """
+
+    name: str
+    estimator: Any
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def ladder(arguments: argparse.Namespace) -> list[Rung]:
+    """The rungs, in the order in which each adds something to the one before."""
+    relevance = BinaryRelevance(LogisticRegression(C=0.003, max_iter=1000))
+    backbone, weights = arguments.backbone, arguments.weights
+    sizes = (32, 32, 32) if arguments.smoke else (64, 128, 256)
+
+    def features(weights: str | None) -> Any:
+        size = sizes[0] if arguments.smoke else 224
+        return on_features(CNNFeatureExtractor(backbone, weights=weights, image_size=size, random_state=0), relevance)
+
+    return [
+        Rung("tag frequencies", BinaryRelevance(DummyClassifier(strategy="prior"))),
+        Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
+        Rung("features of a random network", features(None)),
+        Rung("features of the pretrained network", features(weights)),
+        Rung("fine-tuning at one size", _finetuned(arguments, sizes[1:2], n_times=3)),
+        Rung("progressive sizes", _finetuned(arguments, sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
+    ]
+
+
+def _finetuned(arguments: argparse.Namespace, sizes: Sequence[int], n_times: int = 1) -> CNNClassifier:
+    """The Planet recipe at some of its sizes, for ``n_times`` the epochs."""
+    epochs = 1 if arguments.smoke else arguments.max_epochs
+    recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
+    phases: Any = "planet"
+    if len(sizes) < 3 or arguments.smoke:
+        # head and all layers at each size
+        phases = [
+            replace(phase, image_size=size, max_epochs=epochs and epochs * n_times)
+            for size in sizes
+            for phase in recipe[-2:]
+        ]
+    return CNNClassifier(
+        arguments.backbone,
+        weights=arguments.weights,
+        phases=phases,
+        max_epochs=epochs,
+        augmentation="top_down",
+        random_state=0,
+    )
+
+
+def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Array, Array]]:
+    """Out-of-fold probabilities of a rung and its variants, and the seconds of each fold: fitting, and predicting."""
+    Y = np.asarray(data.target)
+    rows = {rung.name: {}, **rung.variants}
+    probabilities = {name: np.zeros(Y.shape) for name in rows}
+    seconds = {name: np.zeros((len(folds), 2)) for name in rows}
+    for fold, (train, test) in enumerate(folds):
+        estimator = clone(rung.estimator)
+        start = time.perf_counter()
+        estimator.fit(data.data[train], data.target[train])
+        fitted = time.perf_counter() - start
+        for name, parameters in rows.items():
+            start = time.perf_counter()
+            probabilities[name][test] = estimator.set_params(**parameters).predict_proba(data.data[test])
+            seconds[name][fold] = fitted, time.perf_counter() - start
+        print(f"{rung.name}, fold {fold + 1} of {len(folds)}: {time.perf_counter() - start + fitted:.0f} s", flush=True)
+    return {name: (probabilities[name], seconds[name]) for name in rows}
+
+
+def climb_with_fastai(arguments: argparse.Namespace, data: Bunch, folds: Sequence[Split]) -> dict[str, Any]:
+    """The same of fastai, which works in an environment of its own, through the same phases."""
+    phases = resolve_phases("planet", lr=None, max_epochs=arguments.max_epochs, image_size=None)
+    with tempfile.TemporaryDirectory() as scratch:
+        spec, out = Path(scratch) / "spec.json", Path(scratch) / "out.npz"
+        spec.write_text(
+            json.dumps(
+                {
+                    "paths": list(data.data),
+                    "target": np.asarray(data.target).tolist(),
+                    "folds": [[train.tolist(), test.tolist()] for train, test in folds],
+                    "weights": str(arguments.weights),
+                    "batch_size": 32,
+                    "lr": 2e-3,
+                    "phases": [
+                        {"size": phase.image_size, "train": phase.train, "epochs": phase.max_epochs} for phase in phases
+                    ],
+                }
+            )
+        )
+        script = Path(__file__).with_name("_fastai_rival.py")
+        subprocess.run([arguments.fastai_python, str(script), str(spec), str(out)], check=True)
+        with np.load(out) as found:
+            seconds = found["seconds"]
+            return {
+                "fastai": (found["plain"], np.column_stack([seconds, found["plain_seconds"]])),
+                "fastai, test-time augmentation": (found["tta"], np.column_stack([seconds, found["tta_seconds"]])),
+            }
+
+
+def scores(Y: Array, probabilities: Array, common: Array, threshold: float | Array = 0.2) -> dict[str, float]:
+    """F2 over images at a threshold, or at one for each image; and mAP over the common labels."""
+    predicted = probabilities >= np.reshape(threshold, (-1, 1))
+    return {
+        "f2": float(fbeta_score(Y, predicted, beta=2, average="samples", zero_division=1)),
+        "map": float(average_precision_score(Y[:, common], probabilities[:, common], average="macro")),
+    }
+
+
+def tuned_thresholds(Y: Array, probabilities: Array, folds: Sequence[Split]) -> Array:
+    """For each image, the threshold that is best on the folds that it is not in."""
+    thresholds = np.zeros(len(Y))
+    for train, test in folds:
+        reached = [fbeta_at_threshold(Y[train], probabilities[train], beta=2, threshold=t) for t in THRESHOLDS]
+        thresholds[test] = THRESHOLDS[int(np.argmax(reached))]
+    return thresholds
+
+
+def main(argv: Sequence[str] | None = None) -> list[Record]:
+    """Run the benchmark."""
+    arguments = _parse(argv)
+    records = []
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ.setdefault("SKDEEP_CACHE_DIR", str(Path(scratch) / "store"))
+        data = _load(arguments, Path(scratch) / "scenes")
+        folds = k_folds(len(data.data), arguments.cv)
+        kind = "Planet chips" if arguments.folder else "generated scenes"
+        common = {"benchmark": "finetuning", "data": f"{len(data.data)} {kind}", "n_folds": len(folds), **environment()}
+        out = arguments.out or default_output("finetuning")
+        with open_output(out) as file:
+            for climbed in _climbed(arguments, data, folds):
+                for record in _records(climbed, data, folds):
+                    records.append({**common, "backbone": arguments.backbone, "weights": _shown(arguments), **record})
+                    write_record(file, records[-1])
+    print(to_markdown(table(records)), end="\n\n")
+    print(f"mAP over {', '.join(records[0]['labels'])}\nRecords: {out}")
+    return records
+
+
+def table(records: Sequence[Record]) -> pd.DataFrame:
+    """A row for each record."""
+    return pd.DataFrame(
+        [
+            {
+                "model": record["model"],
+                "F2": f"{record['scores']['f2']:.3f}".removeprefix("0"),
+                "mAP": f"{record['scores']['map']:.3f}".removeprefix("0"),
+                "fit, s a fold": f"{np.mean(record['fit_seconds']):.1f}",
+                "predict, s a fold": f"{np.mean(record['predict_seconds']):.1f}",
+            }
+            for record in records
+        ]
+    )
+
+
+def _climbed(
+    arguments: argparse.Namespace, data: Bunch, folds: Sequence[Split]
+) -> Iterator[dict[str, tuple[Array, Array]]]:
+    chosen: Callable[[str], bool] = lambda name: not arguments.rung or name in arguments.rung  # noqa: E731
+    for rung in ladder(arguments):
+        if chosen(rung.name):
+            yield climb(rung, data, folds)
+    if arguments.fastai_python and chosen("fastai"):
+        yield climb_with_fastai(arguments, data, folds)
+
+
+def _records(climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequence[Split]) -> Iterator[Record]:
+    Y = np.asarray(data.target)
+    common = Y.sum(axis=0) >= min(COMMON, len(Y) // 4)
+    known = {"labels": [name for name, is_common in zip(data.target_names, common, strict=True) if is_common]}
+    for name, (probabilities, seconds) in climbed.items():
+        known |= {"fit_seconds": seconds[:, 0].tolist(), "predict_seconds": seconds[:, 1].tolist()}
+        yield {"model": name, "threshold": 0.2, "scores": scores(Y, probabilities, common), **known}
+    tuned = tuned_thresholds(Y, probabilities, folds)
+    row = {"model": f"{name}, tuned threshold", "threshold": sorted(set(tuned.tolist()))}
+    yield {**row, "scores": scores(Y, probabilities, common, tuned), **known}
+
+
+def _load(arguments: argparse.Namespace, scenes_folder: Path) -> Bunch:
+    if arguments.folder is not None:
+        return load_planet(arguments.folder)
+    return make_aerial_scenes(60 if arguments.smoke else 400, image_size=64, random_state=0, folder=scenes_folder)
+
+
+def _shown(arguments: argparse.Namespace) -> str:
+    return "random" if arguments.weights is None else Path(arguments.weights).name
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.finetuning", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="train_v2.csv and train-jpg/ (default: generated)")
+    parser.add_argument("--backbone", default="mobilenet_v2", metavar="NAME")
+    parser.add_argument("--weights", metavar="FILE", help="default: random ones")
+    parser.add_argument("--rung", action="append", metavar="NAME", help="only this one; repeatable")
+    parser.add_argument("--max-epochs", type=int, metavar="N", help="of each phase (default: the recipe's)")
+    parser.add_argument("--fastai-python", metavar="PATH", help="python of an environment that has fastai")
+    parser.add_argument("--smoke", action="store_true", help="a run of seconds that only shows that all parts work")
+    parser.add_argument("--cv", type=int, metavar="K", help="number of folds (default: 5)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON lines go; never overwritten")
+    arguments = parser.parse_args(argv)
+    arguments.cv = arguments.cv or (2 if arguments.smoke else 5)
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
