@@ -89,9 +89,11 @@ def random_weights(folder: Path) -> Path:
 
 def test_folders_holds_out_its_own_validation_part(run, tmp_path):
     results = run("folders", "--smoke")
-    assert results["confusion"].to_numpy().sum() == 15
+    confusion = results["confusion"]
+    assert list(confusion.index) == ["clear", "cloudy", "haze", "partly_cloudy"]
+    assert confusion.to_numpy().sum() == pytest.approx(100 / 4, abs=3)
+    assert results["accuracy"] == confusion.to_numpy().trace() / confusion.to_numpy().sum()
     assert results["history"]["valid_loss"].notna().all()
-    assert 0 <= results["accuracy"] <= 1
     assert not list(tmp_path.iterdir())
 
 
@@ -126,7 +128,7 @@ def test_planet_submission_takes_chips_without_tags(run, tmp_path):
 
 def test_one_picture_gives_a_probability_for_each_tag(run, tmp_path):
     answers = run("one_picture", "--smoke")
-    assert len(answers) == 17
+    assert {"clear", "primary", "road"} <= set(answers)
     assert all(0 <= probability <= 1 for probability in answers.values())
     assert not list(tmp_path.iterdir())
 

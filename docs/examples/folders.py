@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 from sklearn.metrics import classification_report, confusion_matrix
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         parser.error("give both folders, or neither")
 
     with tempfile.TemporaryDirectory() as folder:
-        folders = options.folders or write_weather(Path(folder), n_scenes=60 if options.smoke else 600)
+        folders = options.folders or write_weather(Path(folder), n_scenes=100 if options.smoke else 600)
         train = load_image_folder(folders[0])
         # the same classes, or their numbers would mean something else
         valid = load_image_folder(folders[1], categories=train.target_names)
@@ -71,14 +72,13 @@ def own_classifier(options: argparse.Namespace) -> CNNClassifier:
 
 
 def small_classifier(*, smoke: bool) -> CNNClassifier:
-    """A small network without weights. The classes are far from equally common: each weighs the same in the loss."""
+    """A small network without weights, for the drawn scenes."""
     return CNNClassifier(
         "small_cnn",
         weights=None,
         phases="from_scratch",
         image_size=64,
         augmentation="top_down",
-        class_weight="balanced",
         early_stopping=True,
         validation_fraction=0.2,
         n_iter_no_change=8,
@@ -88,13 +88,15 @@ def small_classifier(*, smoke: bool) -> CNNClassifier:
 
 
 def write_weather(folder: Path, *, n_scenes: int) -> list[Path]:
-    """Draw scenes, three quarters of them for training, each into the folder of its weather."""
+    """Draw scenes, three quarters of each weather for training, into folders of their weather."""
     scenes = make_aerial_scenes(n_scenes, random_state=0)
     columns = [scenes.target_names.index(name) for name in WEATHER]
-    for row, weather in enumerate(scenes.target[:, columns].argmax(axis=1)):
-        place = folder / ("valid" if row % 4 == 0 else "train") / WEATHER[weather]
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scenes.data[row]).save(place / f"{row}.png")
+    weather = scenes.target[:, columns].argmax(axis=1)
+    for k, name in enumerate(WEATHER):
+        for i, row in enumerate(np.flatnonzero(weather == k)):
+            place = folder / ("valid" if i % 4 == 0 else "train") / name
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(scenes.data[row]).save(place / f"{row}.png")
     return [folder / "train", folder / "valid"]
 
 

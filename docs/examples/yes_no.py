@@ -20,9 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeep import CNNClassifier
+from skdeep import CNNClassifier, Phase
 from skdeep.datasets import make_aerial_scenes
-from skdeep.training import Phase
 
 N_TRAIN, N_TEST = 290, 124
 
