@@ -60,7 +60,8 @@ def submit(classifier: CNNClassifier, X: Any, Y: Any, options: argparse.Namespac
         X_test = sorted(str(path) for path in Path(options.test).glob("*.jpg"))
     X, X_held, Y, Y_held = train_test_split(X, Y, test_size=0.2, random_state=0)
     classifier.fit(X, Y, X_val=X_held, y_val=Y_held)
-    print(classifier.history_.groupby(["phase", "image_size"]).last()[["epoch", "train_loss", "valid_loss"]].round(4))
+    columns = ["train", "image_size", "epoch", "train_loss", "valid_loss"]
+    print(classifier.history_.groupby("phase").last()[columns].round(4))
 
     threshold = best_threshold(Y_held, classifier.predict_proba(X_held))
     probabilities = classifier.predict_proba(X_test)
