@@ -106,3 +106,20 @@ def test_making_groups_leaves_the_network_as_it_was() -> None:
     assert network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "squeezenet1_0", "densenet121"])
+def test_features_from_inside_change_no_group_of_what_they_need(name: str) -> None:
+    whole, pooled = (
+        build_backbone(resolve_backbone(name, weights=None, image_size=64, seed=0, pool=pool), "cpu")
+        for pool in (None, "avgmax")
+    )
+    for n_groups in (2, 3):
+        assert layer_groups(pooled, n_groups, image_size=64) == layer_groups(whole, n_groups, image_size=64)
+
+
+def test_layers_around_the_one_that_is_tapped_are_groups_too() -> None:
+    network = build_backbone(resolve_backbone("resnet18", weights=None, image_size=64, seed=0, layer="layer3.0"), "cpu")
+    first, second = layer_groups(network, 2, image_size=64)
+    assert {name.split(".")[0] for name in first} == {"conv1", "bn1", "layer1"}
+    assert second[0].startswith("layer2")

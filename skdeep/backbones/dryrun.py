@@ -178,7 +178,8 @@ def _hooked(network: nn.Module, steps: list[Step]) -> Iterator[None]:
     for name, module in network.named_modules():
         if name:
             handles.append(module.register_forward_pre_hook(begin))
-            handles.append(module.register_forward_hook(end(name)))
+            # in front of others, which may end the run
+            handles.append(module.register_forward_hook(end(name), prepend=True))
     try:
         yield
     finally:

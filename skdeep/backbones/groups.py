@@ -99,7 +99,10 @@ def n_units(network: nn.Module, steps: list[Step]) -> int:
 def _units(network: nn.Module, steps: list[Step], enough: int) -> list[_Unit]:
     began: dict[str, int] = {}
     for step in steps:
-        began[step.name] = min(step.began, began.get(step.name, step.began))
+        # what was called began the modules around it, which end with no step where features are taken from inside
+        parts = step.name.split(".")
+        for name in (".".join(parts[:depth]) for depth in range(1, len(parts) + 1)):
+            began[name] = min(step.began, began.get(name, step.began))
     units = _opened(network, "", began)
     while len(merged := _merged(units)) < enough:
         # largest first; what opens into nothing smaller stays whole
