@@ -23,6 +23,7 @@ from skdeep.training import (
     Lesson,
     Options,
     Phase,
+    RateCurve,
     Stage,
     Stopping,
     TableRows,
@@ -447,6 +448,24 @@ def test_a_rate_that_nobody_gave_is_found_once_for_each_kind_of_phase(monkeypatc
     monkeypatch.setattr(course, "find_rate", lambda *_: SimpleNamespace(suggestion=next(curves)))
     phases = [Phase(max_epochs=1), Phase(max_epochs=1, train="head"), Phase(max_epochs=1), Phase(max_epochs=1, lr=0.5)]
     assert [phase.lr for phase in run(linear(), X, Y, phases=phases).phases] == [0.01, 0.02, 0.01, 0.5]
+
+
+def test_where_no_rate_shows_training_goes_on_at_a_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = make_problem()
+    phases = [Phase(max_epochs=1, lr=0.1), Phase(max_epochs=1)]
+    monkeypatch.setattr(course, "find_rate", lambda *_: RateCurve(np.geomspace(1e-7, 1, 50), np.ones(50)))
+    with pytest.warns(UserWarning, match="No learning rate was found .* train='all', .* at 0.001: give them an lr"):
+        followed = run(linear(), X, Y, phases=phases)
+    assert [phase.lr for phase in followed.phases] == [0.1, 1e-3]
+
+
+def test_a_rate_is_found_after_a_phase_that_left_losses_next_to_zero() -> None:
+    X, Y = make_problem()
+    Y = (X[:, :3] > 0).astype(np.uint8)
+    phases = [Phase(max_epochs=300, lr=0.3, policy="constant"), Phase(max_epochs=1)]
+    rate = run(linear(), X, Y, phases=phases).phases[1].lr
+    assert rate is not None
+    assert rate > 0
 
 
 def test_looking_for_a_rate_leaves_the_net_as_it_was_and_goes_round_small_data() -> None:

@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ from skdeep.training.schedules import cycle_ends, learning_rates, momenta
 OPTIMIZERS = ("adamw", "sgd")
 AVERAGES = ("ema", "snapshots")
 
+_PLAIN_RATE = 1e-3  # where none can be found
 _N_SETTLING = 100  # batches that tell the statistics of batch normalisation well enough
 
 Record = dict[str, Any]
@@ -131,7 +133,8 @@ class Course:
     net : WeightedNet
         Its module learns in place.
     phases : sequence of Phase
-        A rate that is None is found before the first phase that trains as much.
+        A rate that is None is found before the first phase that trains as much; where nothing shows one, it is 1e-3,
+        with a warning.
     stage_of : callable
         Makes a phase ready by its position, when its turn has come.
     options : Options
@@ -274,7 +277,7 @@ class Course:
         found = self._state.found
         if str(phase.train) not in found:
             curve = find_rate(self.net, stage, self._options)
-            found[str(phase.train)] = curve.suggestion
+            found[str(phase.train)] = _suggestion(curve, phase)
             prepare(self.net, stage, self._options)
         return replace(phase, lr=found[str(phase.train)])
 
@@ -459,6 +462,20 @@ def find_rate(net: WeightedNet, stage: Stage, options: Options, **sweep: Any) ->
     endless.close()
     net.module_.load_state_dict(kept)
     return curve
+
+
+def _suggestion(curve: RateCurve, phase: Phase) -> float:
+    """The rate that a curve suggests, or a plain one where it shows nothing: what was learnt before is not to be lost."""
+    try:
+        return curve.suggestion
+    except ValueError as error:
+        warnings.warn(
+            f"No learning rate was found for the phases with train={phase.train!r}, which learn at {_PLAIN_RATE:g}: "
+            f"give them an lr of their own. {error}",
+            UserWarning,
+            stacklevel=2,
+        )
+        return _PLAIN_RATE
 
 
 def mean_loss(net: WeightedNet, outputs: NDArray[np.float64], lesson: Lesson) -> float:
