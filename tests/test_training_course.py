@@ -414,6 +414,37 @@ def test_snapshots_are_the_networks_at_the_cycle_ends_of_the_last_phase() -> Non
     np.testing.assert_array_equal(outputs(snapshots[1], X), outputs(other, X))
 
 
+@pytest.mark.parametrize(
+    ("phase", "n_snapshots"),
+    [
+        (Phase(max_epochs=9, lr=0.05, policy="constant"), 1),
+        (Phase(max_epochs=9, lr=0.05, policy="one_cycle"), 1),
+        (Phase(max_epochs=9, lr=0.05, policy="sgdr", cycle_len=2), 2),
+        (Phase(max_epochs=9, lr=0.05, policy="sgdr"), 3),
+    ],
+)
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.5, 0.4, 0.3, 0.2], [0.1, 0.2, 0.5, *[0.4] * 6]])
+def test_snapshots_end_with_the_best_epoch(phase: Phase, n_snapshots: int, scores: list[float]) -> None:
+    X, Y = make_problem()
+    seen: list[Array] = []
+
+    def score(answers: Array) -> float:
+        seen.append(answers)
+        return scores[len(seen) - 1]
+
+    module = linear()
+    stopping = Stopping(n_iter_no_change=3 if len(scores) < 9 else 20, tol=1e-4)
+    snapshots = run(
+        module, X, Y, phases=[phase], held_out=(X, Y), score=score, stopping=stopping, averaging="snapshots"
+    ).snapshots
+    assert len(seen) == len(scores)
+    assert len(snapshots) == n_snapshots
+    of_epochs = {1: [2], 2: [1, 2], 3: [0, 1, 2]}[n_snapshots]
+    for snapshot, epoch in zip(snapshots, of_epochs, strict=True):
+        np.testing.assert_array_equal(outputs(snapshot, X), seen[epoch])
+    np.testing.assert_array_equal(outputs(module, X), seen[2])
+
+
 def test_a_phase_ends_with_its_best_epoch_and_the_next_goes_on_from_there() -> None:
     X, Y = make_problem()
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9])

@@ -118,6 +118,7 @@ class _State:
     found: dict[str, float] = field(default_factory=dict)
     best: float = -math.inf
     n_worse: int = 0
+    best_epoch: int = 0
     best_weights: Tensors | None = None
     snapshots: list[Tensors] = field(default_factory=list)
 
@@ -178,7 +179,10 @@ class Course:
 
     @property
     def snapshots(self) -> list[nn.Module]:
-        """The networks at the cycle ends of the last phase, the net's own being the last; empty unless asked for."""
+        """The networks at the cycle ends of the last phase, the net's own being the last; empty unless asked for.
+
+        Where the phase ended with an earlier epoch's weights, only the cycles before that count.
+        """
         return [_with_weights(self.net.module_, weights) for weights in self._state.snapshots]
 
     def run(self) -> None:
@@ -192,7 +196,8 @@ class Course:
     def _run_phase(self, index: int, kept: tuple[Tensors, Record] | None) -> None:
         state, phase = self._state, self.phases[index]
         if index > state.phase:
-            state.phase, state.epoch, state.best, state.n_worse, state.best_weights = index, 0, -math.inf, 0, None
+            state.phase, state.epoch, state.best, state.n_worse = index, 0, -math.inf, 0
+            state.best_epoch, state.best_weights = 0, None
         stage = self._stage_of(index)
         prepare(self.net, stage, self._options)
         phase = self.phases[index] = self._with_rate(phase, stage)
@@ -241,7 +246,7 @@ class Course:
             reached = -math.inf if math.isnan(reached) else reached
             state.n_worse = 0 if reached > state.best + stopping.tol else state.n_worse + 1
             if reached > state.best or state.best_weights is None:
-                state.best, state.best_weights = reached, _weights(self.net.module_)
+                state.best, state.best_epoch, state.best_weights = reached, state.epoch, _weights(self.net.module_)
         if self._average:
             self._average.swap(self.net.module_)
         return {"valid_loss": loss, "score": score}
@@ -262,6 +267,15 @@ class Course:
         if following is None or following.freeze_bn or not all(following.group_factors()):
             self._settle(stage)
         module.eval()
+        if self._options.averaging == "snapshots" and following is None:
+            self._keep_snapshots(self.phases[index])
+
+    def _keep_snapshots(self, phase: Phase) -> None:
+        """Keep those of cycles that ended before the network that a phase ends with, and that network."""
+        state = self._state
+        last = state.best_epoch if state.best_weights is not None else state.epoch
+        n_before = sum(end < last for end in cycle_ends(phase))
+        state.snapshots = [*state.snapshots[:n_before], _weights(self.net.module_)]
 
     def _settle(self, stage: Stage) -> None:
         module = self.net.module_
@@ -308,6 +322,7 @@ class Course:
             "records": state.records,
             "found": state.found,
             "best": state.best,
+            "best_epoch": state.best_epoch,
             "n_worse": state.n_worse,
             "n_snapshots": len(state.snapshots),
             "n_updates": self._average.n_updates if self._average else 0,
@@ -325,6 +340,7 @@ class Course:
             records=document["records"],
             found=document["found"],
             best=document["best"],
+            best_epoch=document["best_epoch"],
             n_worse=document["n_worse"],
             best_weights=_part(tensors, "best") or None,
             snapshots=[_part(tensors, f"snapshot{k}") for k in range(document["n_snapshots"])],
