@@ -177,14 +177,33 @@ def test_a_course_equals_a_plain_loop_at_the_scheduled_rates(policy: Any, optimi
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_rows_of_weight_zero_count_as_absent() -> None:
+@pytest.mark.parametrize("batch_size", [16, 64])
+def test_rows_of_weight_zero_count_as_absent(batch_size: int) -> None:
     X, Y = make_problem()
     weights = np.random.default_rng(1).integers(0, 3, size=len(X)).astype(float)
     kept = weights > 0
-    whole = trained(X, Y, weights=weights, batch_size=len(X))
-    without = trained(X[kept], Y[kept], weights=weights[kept], batch_size=len(X))
+    whole = trained(X, Y, weights=weights, batch_size=batch_size)
+    without = trained(X[kept], Y[kept], weights=weights[kept], batch_size=batch_size)
     np.testing.assert_allclose(whole[kept], without, rtol=1e-4, atol=1e-5)
-    assert np.abs(whole - trained(X, Y, batch_size=len(X))).max() > 0.01
+    assert np.abs(whole - trained(X, Y, batch_size=batch_size)).max() > 0.01
+
+
+def test_rows_of_weight_zero_do_not_shape_batch_norm() -> None:
+    X, Y = make_problem()
+    weights = np.ones(len(X))
+    weights[::4] = 0
+    X[::4] = 1e3
+    modules = []
+    for rows in (slice(None), weights > 0):
+        with seeded(0):
+            modules.append(NormalisedTwice())
+        run(modules[-1], X[rows], Y[rows, :2], weights=weights[rows])
+    torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict())
+
+
+def test_a_row_that_alone_has_weight_keeps_the_company_of_others() -> None:
+    X, Y = make_problem(4)
+    run(NormalisedTwice(), X, Y[:, :2], weights=np.array([0.0, 1.0, 0.0, 0.0]))
 
 
 def test_integer_weights_count_as_repeated_rows_and_their_scale_is_free() -> None:
