@@ -803,12 +803,26 @@ def _groups(module: nn.Module, phase: Phase, backbone: Backbone) -> list[tuple[f
 
 
 def _resting(module: _ImageNetwork, groups: Sequence[tuple[float, list[str]]], *, freeze_bn: bool) -> list[nn.Module]:
-    """The layers of the backbone that stay in evaluation mode: those of which nothing learns, and as asked for."""
-    learning = {name for factor, names in groups if factor > 0 for name in names}
+    """The layers of the backbone that stay in evaluation mode: those of which nothing learns, and as asked for.
+
+    Layers without parameters go with the last layer before them that has some; the first ones with the first.
+    """
+    names = {name for factor, names in groups if factor > 0 for name in names}
+    # by identity, for parameters that layers share have several names
+    learning = {id(weight) for name, weight in module.named_parameters(remove_duplicate=False) if name in names}
+
+    def learns(layer: nn.Module, *, recurse: bool = True) -> bool:
+        return any(id(weight) in learning for weight in layer.parameters(recurse))
+
+    layers = list(module.backbone.modules())
+    with_own = [layer for layer in layers if any(True for _ in layer.parameters(recurse=False))]
+    is_frozen = bool(with_own) and not learns(with_own[0], recurse=False)
     resting = []
-    for prefix, layer in module.backbone.named_modules(prefix="backbone"):
-        own = [f"{prefix}.{name}" for name, _ in layer.named_parameters(recurse=False)]
-        is_frozen = bool(own) and learning.isdisjoint(own)
-        if is_frozen or (freeze_bn and isinstance(layer, nn.modules.batchnorm._BatchNorm)):
+    for layer in layers:
+        if layer in with_own:
+            is_frozen = not learns(layer, recurse=False)
+        has_weights = any(True for _ in layer.parameters())
+        rests = not learns(layer) if has_weights else is_frozen
+        if rests or (freeze_bn and isinstance(layer, nn.modules.batchnorm._BatchNorm)):
             resting.append(layer)
     return resting
