@@ -238,6 +238,40 @@ def test_a_loss_that_is_not_finite_says_when_and_what_to_do() -> None:
         trained(X * 1e20, Y, phases=[Phase(max_epochs=1, lr=1e-30), phase])
 
 
+@pytest.mark.parametrize(
+    ("factor", "size", "message"), [(1.0, 1.0, "outputs are not finite"), (1e8, 1e5, "Weights are not finite after")]
+)
+def test_a_last_step_that_runs_away_is_no_success(factor: float, size: float, message: str) -> None:
+    X, Y = make_problem()
+    module: Any = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    module.forward = lambda table: module[1](module[0](table))
+    phases = [Phase(max_epochs=1, lr=1e30, policy="constant")]
+    groups = [(factor, ["0.weight", "1.weight"])]
+    with pytest.raises(ValueError, match=rf"{message}.*: try a smaller lr than 1e\+30"):
+        run(module, X * np.float32(size), Y, phases=phases, groups=groups, optimizer="sgd", batch_size=64)
+
+
+def test_batches_are_not_kept_in_the_history_of_the_net() -> None:
+    X, Y = make_problem()
+    history = run(linear(), X, Y).net.history
+    assert [len(epoch["batches"]) for epoch in history] == [0] * 10
+    assert np.isfinite([epoch["train_loss"] for epoch in history]).all()
+
+
+def test_a_glance_at_an_epoch_takes_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = make_problem(300)
+    n_batches: list[int] = []
+
+    def noting(module: nn.Module, layers: Any, batches: Any, device: str) -> None:
+        n_batches.append(len(list(batches)))
+
+    monkeypatch.setattr(course, "settle_batch_norm", noting)
+    stopping = Stopping(n_iter_no_change=20, tol=0.0)
+    phases = [Phase(max_epochs=2, lr=0.1, policy="constant")]
+    run(NormalisedTwice(), X, Y[:, :2], phases=phases, held_out=(X, Y[:, :2]), stopping=stopping, batch_size=2)
+    assert n_batches == [10, 10, 100]
+
+
 def test_only_the_groups_that_a_phase_teaches_learn_and_weight_decay_leaves_biases() -> None:
     X, Y = make_problem()
     module = linear()
@@ -277,11 +311,11 @@ class OnceOnly(TableRows):
         return super().take(batches)
 
 
-def test_rows_are_drawn_once_an_epoch() -> None:
+def test_rows_are_drawn_once_an_epoch_and_once_at_the_end() -> None:
     X, Y = make_problem()
     rows = OnceOnly(X)
     run(linear(), rows, Y, phases=[Phase(max_epochs=7, lr=0.01)])
-    assert rows.n_drawn == 7
+    assert rows.n_drawn == 7 + 1
 
 
 class NormalisedTwice(nn.Module):

@@ -30,7 +30,8 @@ OPTIMIZERS = ("adamw", "sgd")
 AVERAGES = ("ema", "snapshots")
 
 _PLAIN_RATE = 1e-3  # where none can be found
-_N_SETTLING = 100  # batches that tell the statistics of batch normalisation well enough
+# Batches that tell the statistics of batch normalisation well enough: to keep, and to see how an epoch went.
+_N_SETTLING, _N_GLANCING = 100, 10
 
 Record = dict[str, Any]
 
@@ -220,7 +221,7 @@ class Course:
             batches = Batches(stage.lesson, self._options.batch_size, seed, stage.change)
             loss = learn_epoch(self.net, batches, rates, inertia, self._average)
         of_phase = f" of phase {index + 1}" if len(self.phases) > 1 else ""
-        _check_finite(loss, phase, f"epoch {state.epoch + 1} of {phase.max_epochs}{of_phase}")
+        _check_finite(self.net, loss, phase, f"epoch {state.epoch + 1} of {phase.max_epochs}{of_phase}")
         state.epoch += 1
         record = _record(len(state.records) + 1, index, phase, rates, loss, **self._examine(stage))
         if self._options.averaging == "snapshots" and self._ends_cycle(index, phase):
@@ -237,7 +238,7 @@ class Course:
             return {"valid_loss": math.nan, "score": math.nan}
         if self._average:
             self._average.swap(self.net.module_)
-        self._settle(stage)
+        self._settle(stage, _N_GLANCING)
         outputs = module_outputs(self.net.module_, held_out.rows, batch_size=self._n_at_once, device=self.net.device)
         loss = mean_loss(self.net, outputs, held_out)
         score = math.nan if self._score is None else float(self._score(outputs))
@@ -267,6 +268,7 @@ class Course:
         if following is None or following.freeze_bn or not all(following.group_factors()):
             self._settle(stage)
         module.eval()
+        _check_outputs(self.net, stage, self._options, self.phases[index])
         if self._options.averaging == "snapshots" and following is None:
             self._keep_snapshots(self.phases[index])
 
@@ -277,11 +279,11 @@ class Course:
         n_before = sum(end < last for end in cycle_ends(phase))
         state.snapshots = [*state.snapshots[:n_before], _weights(self.net.module_)]
 
-    def _settle(self, stage: Stage) -> None:
+    def _settle(self, stage: Stage, n_batches: int = _N_SETTLING) -> None:
         module = self.net.module_
         self.net.set_learning()
         batches = Batches(stage.lesson, self._n_at_once, self._options.seed, stage.plain)
-        rows = (arguments for arguments, _ in itertools.islice(batches, _N_SETTLING))
+        rows = (arguments for arguments, _ in itertools.islice(batches, n_batches))
         settle_batch_norm(module, learning_batch_norms(module), rows, self.net.device)
 
     def _with_rate(self, phase: Phase, stage: Stage) -> Phase:
@@ -404,18 +406,23 @@ def learn_epoch(
     net.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
     net.run_single_epoch(batches, training=True, prefix="train", step_fn=step)
     net.notify("on_epoch_end", dataset_train=None, dataset_valid=None)
+    net.history[-1]["batches"].clear()  # of long trainings they would fill the memory, and every file
     return float(net.history[-1, "train_loss"])
 
 
 def learn_once(net: WeightedNet, stage: Stage, phase: Phase, options: Options, n_epochs: int) -> Record:
-    """Learn from each row of a stage once at a constant rate, after ``n_epochs`` others; a line of the history."""
+    """Learn from each row of a stage once at a constant rate, after ``n_epochs`` others; a line of the history.
+
+    Its phase is 0, for it belongs to none of those that ``fit`` went through.
+    """
     start, seed = time.perf_counter(), epoch_seed(options.seed, 0, n_epochs)
     batches = Batches(stage.lesson, options.batch_size, seed, stage.change)
     rates, inertia = learning_rates(phase, len(batches)), momenta(phase, len(batches))
     with seeded(seed, net.device):
         loss = learn_epoch(net, batches, rates, inertia)
-    _check_finite(loss, phase, "this call of partial_fit")
-    record = _record(n_epochs + 1, 0, phase, rates, loss)
+    _check_finite(net, loss, phase, "this call of partial_fit")
+    _check_outputs(net, stage, options, phase)
+    record = _record(n_epochs + 1, -1, phase, rates, loss)
     return {**record, "seconds": time.perf_counter() - start}
 
 
@@ -442,9 +449,24 @@ def _record(
     }
 
 
-def _check_finite(loss: float, phase: Phase, where: str) -> None:
+def _check_finite(net: WeightedNet, loss: float, phase: Phase, where: str) -> None:
+    """Raise an error if training has run away: the last step of an epoch shows in no loss, but in the weights."""
     if not math.isfinite(loss):
         raise ValueError(f"The loss was {loss} in {where}: try a smaller lr than {phase.lr:g}.")
+    learning = [weight.detach() for weight in net.module_.parameters() if weight.requires_grad]
+    if not all(bool(norm.isfinite()) for norm in torch._foreach_norm(learning, math.inf)):
+        raise ValueError(f"Weights are not finite after {where}: try a smaller lr than {phase.lr:g}.")
+
+
+def _check_outputs(net: WeightedNet, stage: Stage, options: Options, phase: Phase) -> None:
+    """Raise an error if a trained net gives no numbers, as finite weights may be too large to multiply."""
+    net.module_.eval()
+    batches = Batches(stage.lesson, net.micro_batch_size or options.batch_size, options.seed, stage.plain)
+    for arguments, _ in itertools.islice(batches, 1):
+        with torch.no_grad():
+            outputs = net.module_(**{name: values.to(net.device) for name, values in arguments.items()})
+        if not bool(outputs.isfinite().all()):
+            raise ValueError(f"The trained network's outputs are not finite: try a smaller lr than {phase.lr:g}.")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float, momentum: float) -> None:
