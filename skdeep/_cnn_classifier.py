@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -103,7 +104,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         Test-time augmentation: how many other views of each picture, made by ``augmentation``, are averaged with the
         plain one in predictions.
     dropout : float, default=0.25
-        Share of the head's inputs that is dropped at each training step.
+        Share of the head's inputs that is dropped at each training step; numbers beside the images never are.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``"sgd"`` has a momentum of 0.9.
     lr : float or "auto", default=1e-3
@@ -154,7 +155,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     fingerprint : str or None, default=None
         As in :class:`CNNFeatureExtractor`.
     random_state : int, RandomState instance or None, default=None
-        Decides random weights, the order of images, augmentation and dropout.
+        Decides random weights, the order of images, augmentation and dropout. For that, torch's global generator is
+        seeded and put back, so that fits in threads of one process take turns; use processes.
     verbose : int, default=0
         1 shows a progress bar, more prints a line for each epoch.
 
@@ -167,7 +169,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     phases_ : list of Phase
         The phases with all that they left open.
     history_ : DataFrame
-        A row for each epoch: ``epoch``, ``phase``, ``train``, ``image_size``, ``lr`` (the head's at the last step),
+        A row for each epoch: ``epoch``, ``phase`` (from 1; 0 for ``partial_fit``), ``train``, ``image_size``, ``lr`` (the
+        head's at the last step),
         ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out), ``n_steps`` and ``seconds``.
     n_iter_ : int
         Epochs in all phases.
@@ -747,14 +750,38 @@ class _Plan:
 
 
 class _Head(nn.Module):
-    def __init__(self, n_inputs: int, n_outputs: int, dropout: float) -> None:
+    """Batch normalisation, dropout and a linear layer.
+
+    Numbers beside the images, which stand last, are few among many activations: from noise, layers that all learn would
+    have learnt the training rows by heart before such a number counts. So they are not dropped, start at a weight of 0,
+    and are multiplied after normalisation: by the number of activations over theirs, with which a step of Adam, the
+    same for each weight, moves the answer as far through them as through all activations; for SGD, whose step goes with
+    the square of the input, by the root of that.
+    """
+
+    side_scale: torch.Tensor | None
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, dropout: float, n_side_features: int = 0, optimizer: str = "adamw"
+    ) -> None:
         super().__init__()
         self.n_inputs = n_inputs
         self.n_outputs = n_outputs
+        self.n_side_features = n_side_features
         self.layers = nn.Sequential(nn.BatchNorm1d(n_inputs), nn.Dropout(dropout), nn.Linear(n_inputs, n_outputs))
+        self.register_buffer("side_scale", None)
+        if n_side_features:
+            ratio = (n_inputs - n_side_features) / n_side_features
+            self.side_scale = torch.tensor(math.sqrt(ratio) if optimizer == "sgd" else ratio)
+            with torch.no_grad():
+                self.layers[2].weight[:, -n_side_features:] = 0
 
     def forward(self, table: torch.Tensor) -> torch.Tensor:
-        return self.layers(table)
+        if self.side_scale is None:
+            return self.layers(table)
+        normalise, drop, decide = self.layers
+        activations, side = normalise(table).tensor_split([-self.n_side_features], dim=1)
+        return decide(torch.cat([drop(activations), side * self.side_scale], dim=1))
 
 
 class _ImageNetwork(nn.Module):
