@@ -122,11 +122,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         warning.
     averaging : {"ema", "snapshots"} or None, default=None
         ``"ema"`` ends each phase with a moving average of its weights, ``"snapshots"`` averages the predictions of the
-        networks at the cycle ends of the last phase.
+        networks at the cycle ends of the last phase, up to its best epoch where it stopped early.
     early_stopping : bool, default=False
         Whether a phase ends, with its best epoch's weights, once nothing improves on images held out.
     scoring : str or callable, default="loss"
-        What is to improve: the loss, or a scorer's name or callable.
+        What is to improve: the loss, or a scorer's name or callable; one that accepts ``sample_weight`` is given the
+        weights of the images held out.
     validation_fraction : float, default=0.1
         Share of the images that is held out where ``early_stopping`` is set and ``fit`` is given no validation set;
         stratified by classes, or iteratively by labels.
@@ -558,7 +559,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _start(self, plan: _Plan) -> nn.Module:
         """The module that training begins with."""
         if not (self.warm_start and hasattr(self, "net_")):
-            head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout)
+            n_side_features = plan.learnt.X.format.n_side_features
+            head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout, n_side_features, self.optimizer)
         else:
             module = copy.deepcopy(self.net_.module_).to(plan.device)
             self._check_goes_on(plan, module)
@@ -651,7 +653,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
         is_whole = "head.layers.2.weight" in shapes
         n_outputs, n_inputs = shapes["head.layers.2.weight" if is_whole else "layers.2.weight"]
-        head = _Head(n_inputs, n_outputs, self.dropout)
+        head = _Head(n_inputs, n_outputs, self.dropout, self.format_.n_side_features)
         if not is_whole:
             return head
         network = _ImageNetwork(

@@ -254,7 +254,9 @@ def test_early_stopping_takes_any_scorer(scoring: str, phases: str, X: Array) ->
 def test_a_ranking_is_not_judged_by_decisions(scoring: str, X: Array) -> None:
     Y = np.array([[1, 0], [0, 1]] * 6)
     clf = quick(criterion="bp_mll", early_stopping=True, validation_fraction=0.5, augmentation=Noted())
-    with pytest.raises(ValueError, match="cannot judge epochs of criterion='bp_mll', .* use 'loss' or a scorer that ranks"):
+    with pytest.raises(
+        ValueError, match="cannot judge epochs of criterion='bp_mll', .* use 'loss' or a scorer that ranks"
+    ):
         clf.set_params(scoring=scoring).fit(X, Y)
     assert clf.augmentation.seen == []
     for ranking in ("loss", "neg_ranking_loss", "neg_one_error"):
