@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._param_validation import Options as Choices
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 from torchvision.models import WeightsEnum
@@ -432,16 +434,31 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         return Options(self.batch_size, self.optimizer, self.weight_decay, self.averaging, stopping, seed)
 
     def _scorer(self, held: Sample | None, targets: Targets) -> Callable[[NDArray[np.float64]], float] | None:
-        """From the outputs for the rows held out to ``scoring``; None where that is the loss."""
+        """From the outputs for the rows held out to ``scoring``; None where that is the loss.
+
+        Scorers that accept ``sample_weight`` are given the weights where they differ.
+        """
         if held is None or self.scoring == "loss":
             return None
-        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        judged, y = _Judged(targets.kind, targets.classes), targets.decode(held.targets)
+        scorer: Any = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
+        is_ranking = self.criterion == "bp_mll" or CRITERIA["bp_mll"] in (self.criterion, type(self.criterion))
+        judged, y = _Judged(targets.kind, targets.classes, is_ranking=is_ranking), targets.decode(held.targets)
+        rows = np.arange(len(held.targets)).reshape(-1, 1)
+        differ = not np.all(held.weights == held.weights[0])
+        weighed = {"sample_weight": held.weights} if differ and _takes_weights(scorer) else {}
 
         def score(outputs: NDArray[np.float64]) -> float:
             judged.known = outputs
-            return float(scorer(judged, np.arange(len(outputs)).reshape(-1, 1), y))
+            return float(scorer(judged, rows, y, **weighed))
 
+        if is_ranking:
+            try:
+                score(np.random.default_rng(0).normal(size=held.targets.shape))
+            except AttributeError as error:
+                raise ValueError(
+                    f"scoring={self.scoring!r} cannot judge epochs of criterion='bp_mll', whose threshold between labels "
+                    "is learnt last: use 'loss' or a scorer that ranks labels, such as 'neg_ranking_loss'."
+                ) from error
         return score
 
     @staticmethod
@@ -472,12 +489,21 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-class _Judged(DeepClassifier):
-    """Stands before scorers for a classifier that is still learning: its outputs for the rows held out are known."""
+def _decides(judged: Any) -> bool:
+    return not judged.is_ranking
 
-    def __init__(self, kind: TargetKind, classes: NDArray[Any]) -> None:
+
+class _Judged(DeepClassifier):
+    """Stands before scorers for a classifier that is still learning: its outputs for the rows held out are known.
+
+    One that ranks labels has no threshold yet, so that it can say which labels stand before others, but not which are
+    there.
+    """
+
+    def __init__(self, kind: TargetKind, classes: NDArray[Any], *, is_ranking: bool = False) -> None:
         self.kind = self._kind = kind
         self.classes = self.classes_ = classes
+        self.is_ranking = is_ranking
         self.threshold_ = None
         self.known: NDArray[np.float64] = np.empty(0)
 
@@ -494,6 +520,24 @@ class _Judged(DeepClassifier):
 
     def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
         return [self.known[X.ravel()]]
+
+    @available_if(_decides)
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities, where they are learnt."""
+        return super().predict_proba(X)
+
+    @available_if(_decides)
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Classes or labels, where there is a threshold."""
+        return super().predict(X)
+
+
+def _takes_weights(scorer: Any) -> bool:
+    """Whether a scorer, or the metric of one that was made by scikit-learn, accepts ``sample_weight``."""
+    try:
+        return "sample_weight" in inspect.signature(getattr(scorer, "_score_func", scorer)).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _mean_decision(outputs: list[NDArray[np.float64]], kind: str) -> NDArray[np.float64]:

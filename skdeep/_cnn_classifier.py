@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         Test-time augmentation: how many other views of each picture, made by ``augmentation``, are averaged with the
         plain one in predictions.
     dropout : float, default=0.25
-        Share of the head's inputs that is dropped at each training step.
+        Share of the head's inputs that is dropped at each training step; numbers beside the images never are.
     optimizer : {"adamw", "sgd"}, default="adamw"
         ``"sgd"`` has a momentum of 0.9.
     lr : float or "auto", default=1e-3
@@ -124,11 +125,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         warning.
     averaging : {"ema", "snapshots"} or None, default=None
         ``"ema"`` ends each phase with a moving average of its weights, ``"snapshots"`` averages the predictions of the
-        networks at the cycle ends of the last phase.
+        networks at the cycle ends of the last phase, up to its best epoch where it stopped early.
     early_stopping : bool, default=False
         Whether a phase ends, with its best epoch's weights, once nothing improves on images held out.
     scoring : str or callable, default="loss"
-        What is to improve: the loss, or a scorer's name or callable.
+        What is to improve: the loss, or a scorer's name or callable; one that accepts ``sample_weight`` is given the
+        weights of the images held out.
     validation_fraction : float, default=0.1
         Share of the images that is held out where ``early_stopping`` is set and ``fit`` is given no validation set;
         stratified by classes, or iteratively by labels.
@@ -157,7 +159,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     fingerprint : str or None, default=None
         As in :class:`CNNFeatureExtractor`.
     random_state : int, RandomState instance or None, default=None
-        Decides random weights, the order of images, augmentation and dropout.
+        Decides random weights, the order of images, augmentation and dropout. For that, torch's global generator is
+        seeded and put back, so that fits in threads of one process take turns; use processes.
     verbose : int, default=0
         1 shows a progress bar, more prints a line for each epoch.
 
@@ -170,7 +173,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     phases_ : list of Phase
         The phases with all that they left open.
     history_ : DataFrame
-        A row for each epoch: ``epoch``, ``phase``, ``train``, ``image_size``, ``lr`` (the head's at the last step),
+        A row for each epoch: ``epoch``, ``phase`` (from 1; 0 for ``partial_fit``), ``train``, ``image_size``, ``lr`` (the
+        head's at the last step),
         ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out), ``n_steps`` and ``seconds``.
     n_iter_ : int
         Epochs in all phases.
@@ -565,7 +569,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _start(self, plan: _Plan) -> nn.Module:
         """The module that training begins with."""
         if not (self.warm_start and hasattr(self, "net_")):
-            head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout)
+            n_side_features = plan.learnt.X.format.n_side_features
+            head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout, n_side_features, self.optimizer)
         else:
             module = copy.deepcopy(self.net_.module_).to(plan.device)
             self._check_goes_on(plan, module)
@@ -664,7 +669,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
         is_whole = "head.layers.2.weight" in shapes
         n_outputs, n_inputs = shapes["head.layers.2.weight" if is_whole else "layers.2.weight"]
-        head = _Head(n_inputs, n_outputs, self.dropout)
+        head = _Head(n_inputs, n_outputs, self.dropout, self.format_.n_side_features)
         if not is_whole:
             return head
         network = _ImageNetwork(
@@ -764,14 +769,38 @@ class _Plan:
 
 
 class _Head(nn.Module):
-    def __init__(self, n_inputs: int, n_outputs: int, dropout: float) -> None:
+    """Batch normalisation, dropout and a linear layer.
+
+    Numbers beside the images, which stand last, are few among many activations: from noise, layers that all learn would
+    have learnt the training rows by heart before such a number counts. So they are not dropped, start at a weight of 0,
+    and are multiplied after normalisation: by the number of activations over theirs, with which a step of Adam, the
+    same for each weight, moves the answer as far through them as through all activations; for SGD, whose step goes with
+    the square of the input, by the root of that.
+    """
+
+    side_scale: torch.Tensor | None
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, dropout: float, n_side_features: int = 0, optimizer: str = "adamw"
+    ) -> None:
         super().__init__()
         self.n_inputs = n_inputs
         self.n_outputs = n_outputs
+        self.n_side_features = n_side_features
         self.layers = nn.Sequential(nn.BatchNorm1d(n_inputs), nn.Dropout(dropout), nn.Linear(n_inputs, n_outputs))
+        self.register_buffer("side_scale", None)
+        if n_side_features:
+            ratio = (n_inputs - n_side_features) / n_side_features
+            self.side_scale = torch.tensor(math.sqrt(ratio) if optimizer == "sgd" else ratio)
+            with torch.no_grad():
+                self.layers[2].weight[:, -n_side_features:] = 0
 
     def forward(self, table: torch.Tensor) -> torch.Tensor:
-        return self.layers(table)
+        if self.side_scale is None:
+            return self.layers(table)
+        normalise, drop, decide = self.layers
+        activations, side = normalise(table).tensor_split([-self.n_side_features], dim=1)
+        return decide(torch.cat([drop(activations), side * self.side_scale], dim=1))
 
 
 class _ImageNetwork(nn.Module):
@@ -820,12 +849,26 @@ def _groups(module: nn.Module, phase: Phase, backbone: Backbone) -> list[tuple[f
 
 
 def _resting(module: _ImageNetwork, groups: Sequence[tuple[float, list[str]]], *, freeze_bn: bool) -> list[nn.Module]:
-    """The layers of the backbone that stay in evaluation mode: those of which nothing learns, and as asked for."""
-    learning = {name for factor, names in groups if factor > 0 for name in names}
+    """The layers of the backbone that stay in evaluation mode: those of which nothing learns, and as asked for.
+
+    Layers without parameters go with the last layer before them that has some; the first ones with the first.
+    """
+    names = {name for factor, names in groups if factor > 0 for name in names}
+    # by identity, for parameters that layers share have several names
+    learning = {id(weight) for name, weight in module.named_parameters(remove_duplicate=False) if name in names}
+
+    def learns(layer: nn.Module, *, recurse: bool = True) -> bool:
+        return any(id(weight) in learning for weight in layer.parameters(recurse))
+
+    layers = list(module.backbone.modules())
+    with_own = [layer for layer in layers if any(True for _ in layer.parameters(recurse=False))]
+    is_frozen = bool(with_own) and not learns(with_own[0], recurse=False)
     resting = []
-    for prefix, layer in module.backbone.named_modules(prefix="backbone"):
-        own = [f"{prefix}.{name}" for name, _ in layer.named_parameters(recurse=False)]
-        is_frozen = bool(own) and learning.isdisjoint(own)
-        if is_frozen or (freeze_bn and isinstance(layer, nn.modules.batchnorm._BatchNorm)):
+    for layer in layers:
+        if layer in with_own:
+            is_frozen = not learns(layer, recurse=False)
+        has_weights = any(True for _ in layer.parameters())
+        rests = not learns(layer) if has_weights else is_frozen
+        if rests or (freeze_bn and isinstance(layer, nn.modules.batchnorm._BatchNorm)):
             resting.append(layer)
     return resting

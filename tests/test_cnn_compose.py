@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_predict, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
@@ -16,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skmultilearn import problem_transform
 
 from skdeep import CNNClassifier, Phase
+from skdeep._cnn_classifier import _Head
 from skdeep.images import Augmentation
 from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset
 
@@ -102,6 +104,44 @@ def test_earlier_labels_of_a_chain_reach_the_head(phases: Any, X: Array) -> None
         rows = [[picture, label] for picture in blank[:2]]
         answers.append(second.predict(pd.DataFrame(rows, columns=["image", "y0"])))
     np.testing.assert_array_equal(answers, [[0, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch", "fine_tune"])
+def test_an_earlier_label_that_says_all_outweighs_pictures_of_noise(phases: str) -> None:
+    rng = np.random.default_rng(1)
+    pictures, first = rng.integers(256, size=(600, 16, 16, 3), dtype=np.uint8), rng.integers(2, size=600)
+    rows = pd.DataFrame({"image": list(pictures), "y0": first})
+    clf = quick(phases=phases, max_epochs=None, image_size=16).fit(rows[:400], first[:400])
+    assert (clf.predict(rows[400:]) == first[400:]).mean() >= 0.9
+
+
+def test_a_head_without_numbers_beside_pictures_is_the_plain_one() -> None:
+    torch.manual_seed(0)
+    head = _Head(4, 3, 0.5)
+    assert sorted(head.state_dict()) == sorted(f"layers.{name}" for name in head.layers.state_dict())
+    table = torch.randn(8, 4)
+    torch.testing.assert_close(head.eval()(table), head.layers(table))
+
+
+@pytest.mark.parametrize(("optimizer", "scale"), [("adamw", 3.0), ("sgd", 3.0**0.5)])
+def test_numbers_beside_pictures_are_scaled_and_never_dropped(optimizer: str, scale: float) -> None:
+    torch.manual_seed(0)
+    head, table = _Head(8, 1, 0.9, 2, optimizer), torch.randn(64, 8)
+    with torch.no_grad():
+        assert (head.layers[2].weight[:, -2:] == 0).all()
+        head.layers[2].weight.zero_()[:, -2:] = 1
+        normalised = (table - table.mean(dim=0)) / (table.var(dim=0, correction=0) + 1e-5).sqrt()
+        expected = scale * normalised[:, -2:].sum(dim=1, keepdim=True) + head.layers[2].bias
+        torch.testing.assert_close(head(table), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_a_saved_network_weighs_numbers_beside_pictures_as_before(phases: str, tmp_path: Any, X: Array) -> None:
+    rows = pd.DataFrame({"image": list(X), "a": np.arange(24) % 2, "b": np.arange(24) % 3})
+    clf = quick(phases=phases, optimizer="sgd", lr=0.01).fit(rows, np.arange(24) % 2)
+    clf.save(tmp_path / "clf.safetensors")
+    loaded = CNNClassifier.load(tmp_path / "clf.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(rows), clf.predict_proba(rows))
 
 
 @pytest.mark.parametrize("name", ["BinaryRelevance", "ClassifierChain", "LabelPowerset"])

@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import clone
+from sklearn.metrics import accuracy_score, make_scorer
 from torch import nn
 
 from skdeep import CNNClassifier
+from skdeep._cnn_classifier import _Head, _ImageNetwork, _resting
 from skdeep.backbones import build_backbone
 from skdeep.images import Augmentation
 from skdeep.training import Phase
@@ -71,6 +73,48 @@ def test_only_what_a_phase_teaches_moves(phase: Phase, moving: set[str], X: Arra
     still = [name for name in after if "running" in name and name.split(".")[1] not in moving | {"layers"}]
     assert all(torch.equal(before[name], after[name]) for name in still if not name.startswith("head"))
     assert len(still) > 0 or "conv1" in moving
+
+
+class Odd(nn.Module):
+    """Layers without parameters, and parameters that layers share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain_first = nn.BatchNorm2d(3, affine=False)
+        self.first, self.plain, self.drop = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, affine=False), nn.Dropout(0.5)
+        self.second, self.once, self.twice = nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        self.last = nn.Dropout(0.5)
+        self.twice.weight, self.twice.bias = self.once.weight, self.once.bias
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        early = self.drop(self.plain(self.first(self.plain_first(pictures))).relu())
+        return self.last(self.twice(self.once(self.second(early)).relu())).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("learning", "resting"),
+    [
+        (["first", "second", "once"], set()),
+        (["second", "once"], {"plain_first", "first", "plain", "drop"}),
+        (["first"], {"second", "once", "twice", "last"}),
+        (["first", "second"], {"once", "twice", "last"}),
+    ],
+)
+def test_layers_rest_with_the_parameters_that_they_belong_to(learning: list[str], resting: set[str]) -> None:
+    body = Odd()
+    network = _ImageNetwork(None, body, _Head(4, 1, 0.0), "float32")  # type: ignore[arg-type]
+    names = [name for name, _ in network.named_parameters() if name.split(".")[1] in learning]
+    layers = _resting(network, [(0.0, ["backbone.first.bias"]), (1.0, names)], freeze_bn=False)
+    assert {name for name, layer in body.named_modules() if any(layer is other for other in layers)} == resting
+    assert bool(resting) or not layers
+    frozen = _resting(network, [(1.0, names)], freeze_bn=True)
+    assert {"plain_first", "plain", "once", "twice"} <= {n for n, m in body.named_modules() if m in frozen}
+
+
+def test_statistics_of_norms_that_share_weights_are_those_of_training_pictures(X: Array, Y: Array) -> None:
+    body = quick(backbone=Odd(), phases=[ALL], max_epochs=3, lr=0.01).fit(X, Y).net_.module_.backbone
+    for norm in (body.plain_first, body.plain, body.once, body.twice):
+        assert norm.num_batches_tracked > 0
 
 
 def test_frozen_statistics_stay_while_scales_learn(X: Array, Y: Array) -> None:
@@ -230,6 +274,41 @@ def test_early_stopping_takes_any_scorer(scoring: str, phases: str, X: Array) ->
     assert len(clf.history_) == 3
     assert clf.history_["valid_loss"].notna().all()
     assert clf.history_["score"].notna().all() == (scoring != "loss")
+
+
+@pytest.mark.parametrize("scoring", ["f1_micro", "neg_hamming_loss", "f2_at_threshold"])
+def test_a_ranking_is_not_judged_by_decisions(scoring: str, X: Array) -> None:
+    Y = np.array([[1, 0], [0, 1]] * 6)
+    clf = quick(criterion="bp_mll", early_stopping=True, validation_fraction=0.5, augmentation=Noted())
+    with pytest.raises(
+        ValueError, match="cannot judge epochs of criterion='bp_mll', .* use 'loss' or a scorer that ranks"
+    ):
+        clf.set_params(scoring=scoring).fit(X, Y)
+    assert clf.augmentation.seen == []
+    for ranking in ("loss", "neg_ranking_loss", "neg_one_error"):
+        history = clf.set_params(scoring=ranking).fit(X, Y).history_
+        assert history["score"].notna().all() == (ranking != "loss")
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", make_scorer(accuracy_score)])
+def test_scorers_are_given_the_weights_that_they_accept(scoring: Any, X: Array) -> None:
+    y, seen = np.arange(12) % 2, []
+
+    def noting(estimator: Any, X: Array, y: Array, sample_weight: Any = None) -> float:
+        seen.append(sample_weight)
+        return accuracy_score(y, estimator.predict(X), sample_weight=sample_weight)
+
+    options = {"early_stopping": True, "validation_fraction": 0.5, "n_iter_no_change": 5, "max_epochs": 3}
+    weights = np.linspace(0.1, 10, 12)
+    histories = [quick(scoring=s, **options).fit(X, y, weights).history_ for s in (scoring, noting)]
+    assert histories[0]["score"].tolist() == histories[1]["score"].tolist()
+    assert len(seen) >= 3
+    assert all(len(some) == 6 and set(some) <= set(weights) for some in seen)
+    # what does not ask for weights, or has none that differ, is given none
+    quick(scoring=lambda estimator, X, y: 0.0, **options).fit(X, y, weights)
+    seen.clear()
+    quick(scoring=noting, **options).fit(X, y)
+    assert set(seen) == {None}
 
 
 def test_a_validation_set_is_watched_and_stops_nothing_unless_asked(X: Array, Y: Array) -> None:

@@ -93,7 +93,7 @@ def test_the_first_group_of_a_coarse_cut_stands_for_all_that_a_finer_one_makes_o
 def test_a_classifier_shows_the_steps_that_it_took_and_no_more() -> None:
     phases = [Stage("head", (0, 1), max_epochs=3), Stage("all", (0.5, 1), max_epochs=3), Stage("all", (1, 1))]
     # the second phase was stopped early, the third never began, and partial_fit went on
-    history = pd.DataFrame({"phase": [1, 1, 1, 2, 1], "n_steps": [2, 2, 2, 4, 9]})
+    history = pd.DataFrame({"phase": [1, 1, 1, 2, 0], "n_steps": [2, 2, 2, 4, 9]})
     display = LearningRateScheduleDisplay.from_estimator(fitted(phases_=phases, history_=history))
     assert [phase[:2] for phase in display.phases] == [(1, 6), (7, 10)]
     expected = [*(0.1 / np.arange(1, 7)), *(0.1 / np.arange(1, 5))]

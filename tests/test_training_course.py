@@ -23,6 +23,7 @@ from skdeep.training import (
     Lesson,
     Options,
     Phase,
+    RateCurve,
     Stage,
     Stopping,
     TableRows,
@@ -176,14 +177,33 @@ def test_a_course_equals_a_plain_loop_at_the_scheduled_rates(policy: Any, optimi
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_rows_of_weight_zero_count_as_absent() -> None:
+@pytest.mark.parametrize("batch_size", [16, 64])
+def test_rows_of_weight_zero_count_as_absent(batch_size: int) -> None:
     X, Y = make_problem()
     weights = np.random.default_rng(1).integers(0, 3, size=len(X)).astype(float)
     kept = weights > 0
-    whole = trained(X, Y, weights=weights, batch_size=len(X))
-    without = trained(X[kept], Y[kept], weights=weights[kept], batch_size=len(X))
+    whole = trained(X, Y, weights=weights, batch_size=batch_size)
+    without = trained(X[kept], Y[kept], weights=weights[kept], batch_size=batch_size)
     np.testing.assert_allclose(whole[kept], without, rtol=1e-4, atol=1e-5)
-    assert np.abs(whole - trained(X, Y, batch_size=len(X))).max() > 0.01
+    assert np.abs(whole - trained(X, Y, batch_size=batch_size)).max() > 0.01
+
+
+def test_rows_of_weight_zero_do_not_shape_batch_norm() -> None:
+    X, Y = make_problem()
+    weights = np.ones(len(X))
+    weights[::4] = 0
+    X[::4] = 1e3
+    modules = []
+    for rows in (slice(None), weights > 0):
+        with seeded(0):
+            modules.append(NormalisedTwice())
+        run(modules[-1], X[rows], Y[rows, :2], weights=weights[rows])
+    torch.testing.assert_close(modules[0].state_dict(), modules[1].state_dict())
+
+
+def test_a_row_that_alone_has_weight_keeps_the_company_of_others() -> None:
+    X, Y = make_problem(4)
+    run(NormalisedTwice(), X, Y[:, :2], weights=np.array([0.0, 1.0, 0.0, 0.0]))
 
 
 def test_integer_weights_count_as_repeated_rows_and_their_scale_is_free() -> None:
@@ -216,6 +236,40 @@ def test_a_loss_that_is_not_finite_says_when_and_what_to_do() -> None:
         trained(X * 1e20, Y, phases=[phase])
     with pytest.raises(ValueError, match=r"in epoch \d+ of 10 of phase 2: try"):
         trained(X * 1e20, Y, phases=[Phase(max_epochs=1, lr=1e-30), phase])
+
+
+@pytest.mark.parametrize(
+    ("factor", "size", "message"), [(1.0, 1.0, "outputs are not finite"), (1e8, 1e5, "Weights are not finite after")]
+)
+def test_a_last_step_that_runs_away_is_no_success(factor: float, size: float, message: str) -> None:
+    X, Y = make_problem()
+    module: Any = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    module.forward = lambda table: module[1](module[0](table))
+    phases = [Phase(max_epochs=1, lr=1e30, policy="constant")]
+    groups = [(factor, ["0.weight", "1.weight"])]
+    with pytest.raises(ValueError, match=rf"{message}.*: try a smaller lr than 1e\+30"):
+        run(module, X * np.float32(size), Y, phases=phases, groups=groups, optimizer="sgd", batch_size=64)
+
+
+def test_batches_are_not_kept_in_the_history_of_the_net() -> None:
+    X, Y = make_problem()
+    history = run(linear(), X, Y).net.history
+    assert [len(epoch["batches"]) for epoch in history] == [0] * 10
+    assert np.isfinite([epoch["train_loss"] for epoch in history]).all()
+
+
+def test_a_glance_at_an_epoch_takes_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = make_problem(300)
+    n_batches: list[int] = []
+
+    def noting(module: nn.Module, layers: Any, batches: Any, device: str) -> None:
+        n_batches.append(len(list(batches)))
+
+    monkeypatch.setattr(course, "settle_batch_norm", noting)
+    stopping = Stopping(n_iter_no_change=20, tol=0.0)
+    phases = [Phase(max_epochs=2, lr=0.1, policy="constant")]
+    run(NormalisedTwice(), X, Y[:, :2], phases=phases, held_out=(X, Y[:, :2]), stopping=stopping, batch_size=2)
+    assert n_batches == [10, 10, 100]
 
 
 def test_only_the_groups_that_a_phase_teaches_learn_and_weight_decay_leaves_biases() -> None:
@@ -257,11 +311,11 @@ class OnceOnly(TableRows):
         return super().take(batches)
 
 
-def test_rows_are_drawn_once_an_epoch() -> None:
+def test_rows_are_drawn_once_an_epoch_and_once_at_the_end() -> None:
     X, Y = make_problem()
     rows = OnceOnly(X)
     run(linear(), rows, Y, phases=[Phase(max_epochs=7, lr=0.01)])
-    assert rows.n_drawn == 7
+    assert rows.n_drawn == 7 + 1
 
 
 class NormalisedTwice(nn.Module):
@@ -413,6 +467,37 @@ def test_snapshots_are_the_networks_at_the_cycle_ends_of_the_last_phase() -> Non
     np.testing.assert_array_equal(outputs(snapshots[1], X), outputs(other, X))
 
 
+@pytest.mark.parametrize(
+    ("phase", "n_snapshots"),
+    [
+        (Phase(max_epochs=9, lr=0.05, policy="constant"), 1),
+        (Phase(max_epochs=9, lr=0.05, policy="one_cycle"), 1),
+        (Phase(max_epochs=9, lr=0.05, policy="sgdr", cycle_len=2), 2),
+        (Phase(max_epochs=9, lr=0.05, policy="sgdr"), 3),
+    ],
+)
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.5, 0.4, 0.3, 0.2], [0.1, 0.2, 0.5, *[0.4] * 6]])
+def test_snapshots_end_with_the_best_epoch(phase: Phase, n_snapshots: int, scores: list[float]) -> None:
+    X, Y = make_problem()
+    seen: list[Array] = []
+
+    def score(answers: Array) -> float:
+        seen.append(answers)
+        return scores[len(seen) - 1]
+
+    module = linear()
+    stopping = Stopping(n_iter_no_change=3 if len(scores) < 9 else 20, tol=1e-4)
+    snapshots = run(
+        module, X, Y, phases=[phase], held_out=(X, Y), score=score, stopping=stopping, averaging="snapshots"
+    ).snapshots
+    assert len(seen) == len(scores)
+    assert len(snapshots) == n_snapshots
+    of_epochs = {1: [2], 2: [1, 2], 3: [0, 1, 2]}[n_snapshots]
+    for snapshot, epoch in zip(snapshots, of_epochs, strict=True):
+        np.testing.assert_array_equal(outputs(snapshot, X), seen[epoch])
+    np.testing.assert_array_equal(outputs(module, X), seen[2])
+
+
 def test_a_phase_ends_with_its_best_epoch_and_the_next_goes_on_from_there() -> None:
     X, Y = make_problem()
     scores = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.9])
@@ -447,6 +532,24 @@ def test_a_rate_that_nobody_gave_is_found_once_for_each_kind_of_phase(monkeypatc
     monkeypatch.setattr(course, "find_rate", lambda *_: SimpleNamespace(suggestion=next(curves)))
     phases = [Phase(max_epochs=1), Phase(max_epochs=1, train="head"), Phase(max_epochs=1), Phase(max_epochs=1, lr=0.5)]
     assert [phase.lr for phase in run(linear(), X, Y, phases=phases).phases] == [0.01, 0.02, 0.01, 0.5]
+
+
+def test_where_no_rate_shows_training_goes_on_at_a_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = make_problem()
+    phases = [Phase(max_epochs=1, lr=0.1), Phase(max_epochs=1)]
+    monkeypatch.setattr(course, "find_rate", lambda *_: RateCurve(np.geomspace(1e-7, 1, 50), np.ones(50)))
+    with pytest.warns(UserWarning, match="No learning rate was found .* train='all', .* at 0.001: give them an lr"):
+        followed = run(linear(), X, Y, phases=phases)
+    assert [phase.lr for phase in followed.phases] == [0.1, 1e-3]
+
+
+def test_a_rate_is_found_after_a_phase_that_left_losses_next_to_zero() -> None:
+    X, Y = make_problem()
+    Y = (X[:, :3] > 0).astype(np.uint8)
+    phases = [Phase(max_epochs=300, lr=0.3, policy="constant"), Phase(max_epochs=1)]
+    rate = run(linear(), X, Y, phases=phases).phases[1].lr
+    assert rate is not None
+    assert rate > 0
 
 
 def test_looking_for_a_rate_leaves_the_net_as_it_was_and_goes_round_small_data() -> None:

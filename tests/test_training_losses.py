@@ -597,21 +597,33 @@ def test_a_loss_of_ours_with_parameters_takes_weights_and_is_left_as_it_is() -> 
     assert own.pos_weight is None
 
 
+@pytest.mark.parametrize("own", [nn.BCELoss(), nn.BCELoss, F.binary_cross_entropy, nn.NLLLoss(), F.nll_loss])
 @pytest.mark.parametrize(
-    ("own", "message"),
+    ("targets", "instead"),
     [
-        (
-            nn.BCELoss(),
-            "takes probabilities, but a criterion is given logits: use 'bce' or torch.nn.BCEWithLogits",
-        ),
-        (nn.BCELoss, "takes probabilities, but a criterion is given logits"),
-        (F.binary_cross_entropy, "takes probabilities, but a criterion is given logits"),
-        (nn.NLLLoss(), "takes logarithms of probabilities, .* use 'cross_entropy' or torch.nn.CrossEntropyLoss"),
+        (BINARY, "'bce' or torch.nn.BCEWithLogitsLoss"),
+        (MULTICLASS, "'cross_entropy' or torch.nn.CrossEntropyLoss"),
+        (MULTILABEL, "'bce' or torch.nn.BCEWithLogitsLoss"),
     ],
 )
-def test_losses_of_probabilities_are_refused(own: Any, message: str) -> None:
+def test_losses_of_probabilities_are_refused(own: Any, targets: Targets, instead: str) -> None:
+    with pytest.raises(ValueError, match=f"takes .*probabilities, but a criterion is given logits: use {instead}"):
+        make_criterion(own, targets)
+
+
+@pytest.mark.parametrize(
+    ("own", "targets", "message"),
+    [
+        (nn.CrossEntropyLoss(), BINARY, r"is for multiclass targets, .* of binary ones: use 'bce' or torch.nn.BCEWith"),
+        (nn.CrossEntropyLoss, MULTILABEL, r"is for multiclass targets, .* of multilabel ones: use 'bce'"),
+        (F.cross_entropy, MULTILABEL, r"is for multiclass targets, .* of multilabel ones: use 'bce'"),
+        (nn.BCEWithLogitsLoss(), MULTICLASS, r"is for binary and multilabel targets, .* ones: use 'cross_entropy' or"),
+        (F.binary_cross_entropy_with_logits, MULTICLASS, r"is for binary and multilabel targets"),
+    ],
+)
+def test_torchs_losses_for_other_targets_are_refused(own: Any, targets: Targets, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_criterion(own, MULTILABEL)
+        make_criterion(own, targets)
 
 
 def test_a_class_that_needs_arguments_is_refused() -> None:

@@ -182,6 +182,19 @@ def test_a_sweep_ends_once_the_average_is_four_times_its_lowest() -> None:
     assert curve.smoothed[-1] > 4 >= curve.smoothed[-2]
 
 
+def test_losses_next_to_zero_that_vary_from_batch_to_batch_are_no_divergence() -> None:
+    losses = 10 ** np.random.default_rng(0).uniform(-5, -2, size=60)
+    losses[0] = 1e-5
+    curve = RateCurve(np.geomspace(1e-7, 1, 60), losses)
+    assert (curve.smoothed > 4 * np.minimum.accumulate(curve.smoothed)).any()
+    assert curve.n_stable == 60
+    exploding = RateCurve(np.geomspace(1e-7, 10, 61), np.append(losses, 5.0))
+    assert exploding.n_stable == 60
+    # what a sweep sees of it so far says the same
+    for n_steps in (1, 5, 11, 30):
+        assert RateCurve(exploding.rates[:n_steps], exploding.losses[:n_steps]).n_stable == n_steps
+
+
 @pytest.mark.parametrize("loss", [0.0, -1.0])
 def test_losses_that_are_not_positive_never_count_as_exploding(loss: float) -> None:
     losses = iter([loss] * 50 + [abs(loss)] * 50)

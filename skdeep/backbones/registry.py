@@ -288,7 +288,8 @@ def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None
 def freeze(network: nn.Module, backbone: Backbone, device: str, precision: str) -> nn.Module:
     """A copy of a network, trained since it was built, that will only compute; as :func:`build_backbone` makes it.
 
-    It is kept as long as the network lives and does not change, and shared by all that ask for it.
+    It is kept as long as the network lives and does not change, and shared by all that ask for it. Changes are told by
+    torch's count of them, which does not see what is written through ``.data``: change weights under ``torch.no_grad``.
 
     Parameters
     ----------

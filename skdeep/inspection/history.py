@@ -198,7 +198,7 @@ def _stretches(history: pd.DataFrame) -> list[Stretch]:
     if "phase" not in history:
         return []
     stretches = []
-    # numbers may come again: partial_fit goes on with those of the first phase
+    # what partial_fit adds has phase 0, whenever it comes
     for _, epochs in history.groupby((history["phase"] != history["phase"].shift()).cumsum()):
         start = epochs.iloc[0]
         text = phase_text(start.get("train", f"phase {start['phase']}"), start.get("image_size"))

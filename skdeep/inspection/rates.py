@@ -93,8 +93,8 @@ class LearningRateScheduleDisplay:
         classifier = last_step(estimator)
         check_is_fitted(classifier, ["history_", "phases_"])
         history = classifier.history_
-        # what partial_fit adds has the number of the first phase again
-        planned = history[history["phase"] == history["phase"].cummax()]
+        # what partial_fit adds belongs to no phase, and where it began there were none
+        planned = history[history["phase"] > 0] if (history["phase"] > 0).any() else history.iloc[:1].assign(phase=1)
         run = planned.groupby("phase")["n_steps"].agg(["first", "sum"])
         # phases that were never reached have no epoch
         phases = [classifier.phases_[position - 1] for position in run.index]

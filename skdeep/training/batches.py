@@ -27,7 +27,7 @@ class Lesson:
     targets : ndarray
         Class positions of shape (n_rows,) for cross-entropy, else an indicator of shape (n_rows, n_outputs).
     weights : ndarray of float of shape (n_rows,)
-        Scaled to a mean of 1 by those who make batches.
+        Those who make batches leave out rows of weight 0, and scale the others to a mean of 1.
     """
 
     rows: Rows
@@ -41,7 +41,8 @@ class Lesson:
 class Batches:
     """One pass over a lesson, its batches taken whole rather than row by row.
 
-    When shuffled, a last batch of a single row is left out, for batch normalisation cannot learn from one row; the
+    Rows of weight 0 are left out, for they would shape the statistics of batch normalisation; but not where fewer than
+    2 others are left. When shuffled, a last batch of a single row is left out, for batch normalisation cannot learn from one row; the
     next epoch's order brings the row back.
 
     Parameters
@@ -61,10 +62,13 @@ class Batches:
         self._change = change
         dtype = torch.int64 if lesson.targets.ndim == 1 else torch.float32
         self._targets = torch.as_tensor(lesson.targets, dtype=dtype)
-        self._weights = torch.as_tensor(lesson.weights / lesson.weights.mean(), dtype=torch.float32)
+        weighing = np.flatnonzero(lesson.weights)
+        self._rows = weighing if len(weighing) > 1 else np.arange(len(lesson))
+        mean = lesson.weights[self._rows].mean()
+        self._weights = torch.as_tensor(lesson.weights / mean, dtype=torch.float32)
 
     def __len__(self) -> int:
-        return n_batches(len(self._lesson), self._batch_size, shuffled=self._seed is not None)
+        return n_batches(len(self._rows), self._batch_size, shuffled=self._seed is not None)
 
     def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(self._seed or 0)
@@ -74,8 +78,9 @@ class Batches:
             yield self._change(batch, generator) if self._change else batch
 
     def _order(self, generator: torch.Generator) -> list[list[int]]:
-        n_rows, size = len(self._lesson), self._batch_size
-        order = list(range(n_rows)) if self._seed is None else torch.randperm(n_rows, generator=generator).tolist()
+        n_rows, size = len(self._rows), self._batch_size
+        places = np.arange(n_rows) if self._seed is None else torch.randperm(n_rows, generator=generator).numpy()
+        order = self._rows[places].tolist()
         return [order[start * size : (start + 1) * size] for start in range(len(self))]
 
 

@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -28,7 +29,9 @@ from skdeep.training.schedules import cycle_ends, learning_rates, momenta
 OPTIMIZERS = ("adamw", "sgd")
 AVERAGES = ("ema", "snapshots")
 
-_N_SETTLING = 100  # batches that tell the statistics of batch normalisation well enough
+_PLAIN_RATE = 1e-3  # where none can be found
+# Batches that tell the statistics of batch normalisation well enough: to keep, and to see how an epoch went.
+_N_SETTLING, _N_GLANCING = 100, 10
 
 Record = dict[str, Any]
 
@@ -116,6 +119,7 @@ class _State:
     found: dict[str, float] = field(default_factory=dict)
     best: float = -math.inf
     n_worse: int = 0
+    best_epoch: int = 0
     best_weights: Tensors | None = None
     snapshots: list[Tensors] = field(default_factory=list)
 
@@ -131,7 +135,8 @@ class Course:
     net : WeightedNet
         Its module learns in place.
     phases : sequence of Phase
-        A rate that is None is found before the first phase that trains as much.
+        A rate that is None is found before the first phase that trains as much; where nothing shows one, it is 1e-3,
+        with a warning.
     stage_of : callable
         Makes a phase ready, when its turn has come, by its position and whether some of its epochs are behind.
     options : Options
@@ -175,7 +180,10 @@ class Course:
 
     @property
     def snapshots(self) -> list[nn.Module]:
-        """The networks at the cycle ends of the last phase, the net's own being the last; empty unless asked for."""
+        """The networks at the cycle ends of the last phase, the net's own being the last; empty unless asked for.
+
+        Where the phase ended with an earlier epoch's weights, only the cycles before that count.
+        """
         return [_with_weights(self.net.module_, weights) for weights in self._state.snapshots]
 
     def run(self) -> None:
@@ -189,7 +197,8 @@ class Course:
     def _run_phase(self, index: int, kept: tuple[Tensors, Record] | None) -> None:
         state, phase = self._state, self.phases[index]
         if index > state.phase:
-            state.phase, state.epoch, state.best, state.n_worse, state.best_weights = index, 0, -math.inf, 0, None
+            state.phase, state.epoch, state.best, state.n_worse = index, 0, -math.inf, 0
+            state.best_epoch, state.best_weights = 0, None
         stage = self._stage_of(index, state.epoch > 0)
         prepare(self.net, stage, self._options)
         phase = self.phases[index] = self._with_rate(phase, stage)
@@ -212,7 +221,7 @@ class Course:
             batches = Batches(stage.lesson, self._options.batch_size, seed, stage.change)
             loss = learn_epoch(self.net, batches, rates, inertia, self._average)
         of_phase = f" of phase {index + 1}" if len(self.phases) > 1 else ""
-        _check_finite(loss, phase, f"epoch {state.epoch + 1} of {phase.max_epochs}{of_phase}")
+        _check_finite(self.net, loss, phase, f"epoch {state.epoch + 1} of {phase.max_epochs}{of_phase}")
         state.epoch += 1
         record = _record(len(state.records) + 1, index, phase, rates, loss, **self._examine(stage))
         if self._options.averaging == "snapshots" and self._ends_cycle(index, phase):
@@ -229,7 +238,7 @@ class Course:
             return {"valid_loss": math.nan, "score": math.nan}
         if self._average:
             self._average.swap(self.net.module_)
-        self._settle(stage)
+        self._settle(stage, _N_GLANCING)
         outputs = module_outputs(self.net.module_, held_out.rows, batch_size=self._n_at_once, device=self.net.device)
         loss = mean_loss(self.net, outputs, held_out)
         score = math.nan if self._score is None else float(self._score(outputs))
@@ -238,7 +247,7 @@ class Course:
             reached = -math.inf if math.isnan(reached) else reached
             state.n_worse = 0 if reached > state.best + stopping.tol else state.n_worse + 1
             if reached > state.best or state.best_weights is None:
-                state.best, state.best_weights = reached, _weights(self.net.module_)
+                state.best, state.best_epoch, state.best_weights = reached, state.epoch, _weights(self.net.module_)
         if self._average:
             self._average.swap(self.net.module_)
         return {"valid_loss": loss, "score": score}
@@ -259,12 +268,22 @@ class Course:
         if following is None or following.freeze_bn or not all(following.group_factors()):
             self._settle(stage)
         module.eval()
+        _check_outputs(self.net, stage, self._options, self.phases[index])
+        if self._options.averaging == "snapshots" and following is None:
+            self._keep_snapshots(self.phases[index])
 
-    def _settle(self, stage: Stage) -> None:
+    def _keep_snapshots(self, phase: Phase) -> None:
+        """Keep those of cycles that ended before the network that a phase ends with, and that network."""
+        state = self._state
+        last = state.best_epoch if state.best_weights is not None else state.epoch
+        n_before = sum(end < last for end in cycle_ends(phase))
+        state.snapshots = [*state.snapshots[:n_before], _weights(self.net.module_)]
+
+    def _settle(self, stage: Stage, n_batches: int = _N_SETTLING) -> None:
         module = self.net.module_
         self.net.set_learning()
         batches = Batches(stage.lesson, self._n_at_once, self._options.seed, stage.plain)
-        rows = (arguments for arguments, _ in itertools.islice(batches, _N_SETTLING))
+        rows = (arguments for arguments, _ in itertools.islice(batches, n_batches))
         settle_batch_norm(module, learning_batch_norms(module), rows, self.net.device)
 
     def _with_rate(self, phase: Phase, stage: Stage) -> Phase:
@@ -274,7 +293,7 @@ class Course:
         found = self._state.found
         if str(phase.train) not in found:
             curve = find_rate(self.net, stage, self._options)
-            found[str(phase.train)] = curve.suggestion
+            found[str(phase.train)] = _suggestion(curve, phase)
             prepare(self.net, stage, self._options)
         return replace(phase, lr=found[str(phase.train)])
 
@@ -305,6 +324,7 @@ class Course:
             "records": state.records,
             "found": state.found,
             "best": state.best,
+            "best_epoch": state.best_epoch,
             "n_worse": state.n_worse,
             "n_snapshots": len(state.snapshots),
             "n_updates": self._average.n_updates if self._average else 0,
@@ -322,6 +342,7 @@ class Course:
             records=document["records"],
             found=document["found"],
             best=document["best"],
+            best_epoch=document["best_epoch"],
             n_worse=document["n_worse"],
             best_weights=_part(tensors, "best") or None,
             snapshots=[_part(tensors, f"snapshot{k}") for k in range(document["n_snapshots"])],
@@ -385,18 +406,23 @@ def learn_epoch(
     net.notify("on_epoch_begin", dataset_train=None, dataset_valid=None)
     net.run_single_epoch(batches, training=True, prefix="train", step_fn=step)
     net.notify("on_epoch_end", dataset_train=None, dataset_valid=None)
+    net.history[-1]["batches"].clear()  # of long trainings they would fill the memory, and every file
     return float(net.history[-1, "train_loss"])
 
 
 def learn_once(net: WeightedNet, stage: Stage, phase: Phase, options: Options, n_epochs: int) -> Record:
-    """Learn from each row of a stage once at a constant rate, after ``n_epochs`` others; a line of the history."""
+    """Learn from each row of a stage once at a constant rate, after ``n_epochs`` others; a line of the history.
+
+    Its phase is 0, for it belongs to none of those that ``fit`` went through.
+    """
     start, seed = time.perf_counter(), epoch_seed(options.seed, 0, n_epochs)
     batches = Batches(stage.lesson, options.batch_size, seed, stage.change)
     rates, inertia = learning_rates(phase, len(batches)), momenta(phase, len(batches))
     with seeded(seed, net.device):
         loss = learn_epoch(net, batches, rates, inertia)
-    _check_finite(loss, phase, "this call of partial_fit")
-    record = _record(n_epochs + 1, 0, phase, rates, loss)
+    _check_finite(net, loss, phase, "this call of partial_fit")
+    _check_outputs(net, stage, options, phase)
+    record = _record(n_epochs + 1, -1, phase, rates, loss)
     return {**record, "seconds": time.perf_counter() - start}
 
 
@@ -423,9 +449,24 @@ def _record(
     }
 
 
-def _check_finite(loss: float, phase: Phase, where: str) -> None:
+def _check_finite(net: WeightedNet, loss: float, phase: Phase, where: str) -> None:
+    """Raise an error if training has run away: the last step of an epoch shows in no loss, but in the weights."""
     if not math.isfinite(loss):
         raise ValueError(f"The loss was {loss} in {where}: try a smaller lr than {phase.lr:g}.")
+    learning = [weight.detach() for weight in net.module_.parameters() if weight.requires_grad]
+    if not all(bool(norm.isfinite()) for norm in torch._foreach_norm(learning, math.inf)):
+        raise ValueError(f"Weights are not finite after {where}: try a smaller lr than {phase.lr:g}.")
+
+
+def _check_outputs(net: WeightedNet, stage: Stage, options: Options, phase: Phase) -> None:
+    """Raise an error if a trained net gives no numbers, as finite weights may be too large to multiply."""
+    net.module_.eval()
+    batches = Batches(stage.lesson, net.micro_batch_size or options.batch_size, options.seed, stage.plain)
+    for arguments, _ in itertools.islice(batches, 1):
+        with torch.no_grad():
+            outputs = net.module_(**{name: values.to(net.device) for name, values in arguments.items()})
+        if not bool(outputs.isfinite().all()):
+            raise ValueError(f"The trained network's outputs are not finite: try a smaller lr than {phase.lr:g}.")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float, momentum: float) -> None:
@@ -459,6 +500,20 @@ def find_rate(net: WeightedNet, stage: Stage, options: Options, **sweep: Any) ->
     endless.close()
     net.module_.load_state_dict(kept)
     return curve
+
+
+def _suggestion(curve: RateCurve, phase: Phase) -> float:
+    """The rate that a curve suggests, or a plain one where it shows nothing: what was learnt before is not to be lost."""
+    try:
+        return curve.suggestion
+    except ValueError as error:
+        warnings.warn(
+            f"No learning rate was found for the phases with train={phase.train!r}, which learn at {_PLAIN_RATE:g}: "
+            f"give them an lr of their own. {error}",
+            UserWarning,
+            stacklevel=2,
+        )
+        return _PLAIN_RATE
 
 
 def mean_loss(net: WeightedNet, outputs: NDArray[np.float64], lesson: Lesson) -> float:

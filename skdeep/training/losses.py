@@ -306,10 +306,22 @@ _NAMED: dict[TargetKind, dict[str, type[Criterion]]] = {
 
 CRITERIA: dict[str, type[Criterion]] = {**_NAMED["multiclass"], **_NAMED["multilabel"]}
 
-_NOT_OF_LOGITS: tuple[tuple[type[nn.Module], Any, str, str], ...] = (
-    (nn.BCELoss, F.binary_cross_entropy, "probabilities", "'bce' or torch.nn.BCEWithLogitsLoss"),
-    (nn.NLLLoss, F.nll_loss, "logarithms of probabilities", "'cross_entropy' or torch.nn.CrossEntropyLoss"),
+# what torch's own losses take in place of logits, and the targets that those of logits are for
+_NOT_OF_LOGITS: tuple[tuple[type[nn.Module], Any, str], ...] = (
+    (nn.BCELoss, F.binary_cross_entropy, "probabilities"),
+    (nn.NLLLoss, F.nll_loss, "logarithms of probabilities"),
 )
+_OF_LOGITS: tuple[tuple[type[nn.Module], Any, tuple[TargetKind, ...]], ...] = (
+    (nn.CrossEntropyLoss, F.cross_entropy, ("multiclass",)),
+    (nn.MultiMarginLoss, F.multi_margin_loss, ("multiclass",)),
+    (nn.BCEWithLogitsLoss, F.binary_cross_entropy_with_logits, ("binary", "multilabel")),
+    (nn.MultiLabelSoftMarginLoss, F.multilabel_soft_margin_loss, ("binary", "multilabel")),
+)
+_INSTEAD: dict[TargetKind, str] = {
+    "binary": "'bce' or torch.nn.BCEWithLogitsLoss",
+    "multiclass": "'cross_entropy' or torch.nn.CrossEntropyLoss",
+    "multilabel": "'bce' or torch.nn.BCEWithLogitsLoss",
+}
 
 
 def make_criterion(
@@ -396,7 +408,7 @@ def _made(criterion: str | Loss | type[nn.Module], targets: Targets, weights: ND
         name = next(iter(named)) if criterion == "auto" else criterion
         made = named[name]() if name in named else None
     else:
-        made = _own(criterion, weights)
+        made = _own(criterion, targets.kind, weights)
     if made is None or targets.kind not in made.kinds:
         names = ["auto", *named]
         raise ValueError(f"criterion={criterion!r} does not suit {targets.kind} targets; use one of {names}.")
@@ -405,11 +417,19 @@ def _made(criterion: str | Loss | type[nn.Module], targets: Targets, weights: ND
     return made
 
 
-def _own(criterion: Loss | type[nn.Module], weights: NDArray[np.float64] | None) -> Criterion:
+def _own(criterion: Loss | type[nn.Module], kind: TargetKind, weights: NDArray[np.float64] | None) -> Criterion:
     loss: Any = _instance(criterion) if isinstance(criterion, type) else criterion
-    for kind, function, what, instead in _NOT_OF_LOGITS:
-        if loss is function or isinstance(loss, kind):
-            raise ValueError(f"criterion={criterion!r} takes {what}, but a criterion is given logits: use {instead}.")
+    for module, function, what in _NOT_OF_LOGITS:
+        if loss is function or isinstance(loss, module):
+            raise ValueError(
+                f"criterion={criterion!r} takes {what}, but a criterion is given logits: use {_INSTEAD[kind]}."
+            )
+    for module, function, kinds in _OF_LOGITS:
+        if (loss is function or isinstance(loss, module)) and kind not in kinds:
+            raise ValueError(
+                f"criterion={criterion!r} is for {' and '.join(kinds)} targets, and learns nothing right of {kind} ones: use "
+                f"{_INSTEAD[kind]}."
+            )
     if isinstance(loss, nn.Module):
         loss = copy.deepcopy(loss)
         if hasattr(loss, "reduction"):

@@ -17,8 +17,9 @@ Array = NDArray[np.float64]
 
 # Share of the average so far that the moving average keeps at each step.
 _MEMORY = 0.98
-# A smoothed loss of so many times the best one is divergence.
+# A smoothed loss of so many times the best one is divergence, unless batches differ as much: so many steps tell.
 _DIVERGED = 4
+_N_FIRST = 10
 _FEWEST_STEPS = 5
 # A fall by no more than this part of the loss is that of rounding.
 _ROUNDING = 1e-9
@@ -80,10 +81,20 @@ class RateCurve:
 
     @cached_property
     def n_stable(self) -> int:
-        """Steps before the first whose loss is not finite, or smoothed is above 4 times the lowest smoothed so far."""
+        """Steps before the first that diverged.
+
+        A step has diverged if its loss is not finite, or if its smoothed loss is above 4 times the lowest smoothed so
+        far and lies above that by more than the range of the losses of the first 10 steps. For where a network has
+        learnt before, losses are next to 0 and vary many times over from batch to batch, whatever the rate.
+        """
         lowest = np.minimum.accumulate(self.smoothed)
+        first = self.losses[:_N_FIRST]
+        with np.errstate(invalid="ignore"):  # of infinite losses, which have diverged anyway
+            ranges = np.maximum.accumulate(first) - np.minimum.accumulate(first)
+        ranges = np.append(ranges, np.full(len(self.losses) - len(first), ranges[-1]))
+        rises = (self.smoothed > _DIVERGED * lowest) & (self.smoothed > lowest + ranges)
         # where losses may be negative, a multiple of the lowest says nothing
-        diverged = ~np.isfinite(self.losses) | ((self.smoothed > _DIVERGED * lowest) & (lowest > 0))
+        diverged = ~np.isfinite(self.losses) | (rises & (lowest > 0))
         return int(diverged.argmax()) if diverged.any() else len(self.losses)
 
     @property
@@ -159,8 +170,7 @@ def sweep_rates(
 ) -> RateCurve:
     """Train for a few steps, each at a rate that is a constant factor above the one before.
 
-    The sweep ends early when training diverges: at a loss that is not finite, or once the smoothed loss is above 4
-    times its lowest. It changes what ``step`` trains; to take that back is up to the caller.
+    The sweep ends early when training diverges, as :attr:`RateCurve.n_stable` says. It changes what ``step`` trains; to take that back is up to the caller.
 
     Parameters
     ----------
