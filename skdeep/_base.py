@@ -343,14 +343,16 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         """Check targets, criterion and weights."""
         targets = check_targets(X, y, classes)
         weights = _check_weights(sample_weight, X, "sample_weight")
-        criterion = make_criterion(
-            self.criterion,
-            targets,
-            class_weight=self.class_weight,
-            pos_weight=self.pos_weight,
-            label_smoothing=self.label_smoothing,
-            weights=weights,
-        )
+        # what is made within a caller's inference mode could not take part in learning
+        with torch.inference_mode(False):
+            criterion = make_criterion(
+                self.criterion,
+                targets,
+                class_weight=self.class_weight,
+                pos_weight=self.pos_weight,
+                label_smoothing=self.label_smoothing,
+                weights=weights,
+            )
         return targets, criterion, weights
 
     def _remember(self, targets: Targets) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -363,3 +364,21 @@ def test_low_precision_learns(precision: str, X: Array) -> None:
     X = np.where(y[:, None, None, None] == 1, X // 4 + 190, X // 4)
     clf = quick(phases=[HEAD, ALL], precision=precision, max_epochs=15, lr=0.01).fit(X, y)
     assert (clf.predict(X) == y).all()
+
+
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_a_caller_in_inference_mode_learns_and_predicts_all_the_same(phases: str, X: Array, Y: Array) -> None:
+    plain = quick(phases=phases, pos_weight=2.0).fit(X, Y)
+    with torch.inference_mode():
+        fitted = quick(phases=phases, pos_weight=2.0).fit(X, Y)
+        unpickled = pickle.loads(pickle.dumps(plain))
+        for clf in (fitted, unpickled):
+            np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), rtol=1e-6)
+    # what was made in inference mode keeps no account of its changes
+    with torch.inference_mode():
+        for weight in unpickled.net_.module_.parameters():
+            weight.mul_(2)
+    assert np.abs(unpickled.predict_proba(X) - plain.predict_proba(X)).max() > 1e-4
+    for clf in (plain, fitted):
+        clf.set_params(lr=1e-2).partial_fit(X, Y)
+    np.testing.assert_allclose(fitted.predict_proba(X), plain.predict_proba(X), rtol=1e-5)

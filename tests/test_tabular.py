@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
@@ -282,3 +283,10 @@ def test_a_frame_with_one_column_of_labels_is_multilabel() -> None:
     classifier = TabularClassifier(max_epochs=2, random_state=0).fit(X, Y)
     assert classifier.predict_proba(X).shape == (40, 1)
     assert classifier.label_names_.tolist() == ["positive"]
+
+
+def test_a_caller_in_inference_mode_learns_the_same() -> None:
+    X, Y = make_problem()
+    with torch.inference_mode():
+        learnt = quick(max_epochs=2, class_weight="balanced").fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(learnt, quick(max_epochs=2, class_weight="balanced").fit(X, Y).predict_proba(X))
