@@ -317,7 +317,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         X : paths, images, arrays or flat rows
             As in :meth:`CNNFeatureExtractor.fit`.
         y : array-like of shape (n_samples,), or indicator of shape (n_samples, n_labels)
-            Classes, or a label indicator (dense, sparse or DataFrame).
+            Classes, or a label indicator (dense, sparse or DataFrame). An array of one column is one target of two
+            classes, as in scikit-learn; one label is a sparse matrix or a DataFrame of one column, of numbers or
+            booleans. :class:`~skdeep.multilabel.BinaryRelevance` takes each of them as one label.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each image in the loss.
         X_val, y_val : default=None
@@ -500,8 +502,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         self._validate_params()
         goes_on = is_part and hasattr(self, "net_")
         augmentation = resolve_augmentation(self.augmentation)
-        if self.tta and not (augmentation and augmentation.changes_pictures):
-            raise ValueError(f"tta={self.tta} needs an augmentation that makes other views of pictures.")
+        self._check_tta(augmentation)
         phases = resolve_phases(
             self.phases,
             lr=None if self.lr == "auto" else float(self.lr),
@@ -551,6 +552,10 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             pictures=store.pictures if store else None,
             seed=seed,
         )
+
+    def _check_tta(self, augmentation: Augmentation | None) -> None:
+        if self.tta and not (augmentation and augmentation.changes_pictures):
+            raise ValueError(f"tta={self.tta} needs an augmentation that makes other views of pictures.")
 
     def _start(self, plan: _Plan) -> nn.Module:
         """The module that training begins with."""
@@ -676,6 +681,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _views(self, images: Images, network: nn.Module, device: str) -> list[NDArray[np.float32]]:
         """The activations of pictures as they are, and of as many other views as ``tta`` says."""
         augmentation: Any = resolve_augmentation(self.augmentation)
+        self._check_tta(augmentation)
         others = [functools.partial(augmentation.view, k=k + 1, seed=self._seed) for k in range(self.tta)]
         store = open_store(self.cache)
         passed = functools.partial(

@@ -382,3 +382,9 @@ def test_a_caller_in_inference_mode_learns_and_predicts_all_the_same(phases: str
     for clf in (plain, fitted):
         clf.set_params(lr=1e-2).partial_fit(X, Y)
     np.testing.assert_allclose(fitted.predict_proba(X), plain.predict_proba(X), rtol=1e-5)
+
+
+def test_views_that_nothing_makes_any_more_are_refused(X: Array, Y: Array) -> None:
+    clf = quick().fit(X, Y).set_params(tta=2)
+    with pytest.raises(ValueError, match="tta=2 needs an augmentation that makes other views of pictures"):
+        clf.predict(X)
