@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._param_validation import Options as Choices
@@ -342,6 +344,7 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
     ) -> tuple[Targets, Criterion, NDArray[np.float64]]:
         """Check targets, criterion and weights."""
         targets = check_targets(X, y, classes)
+        self._check_scoring()
         weights = _check_weights(sample_weight, X, "sample_weight")
         # what is made within a caller's inference mode could not take part in learning
         with torch.inference_mode(False):
@@ -433,17 +436,38 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         stopping = Stopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
         return Options(self.batch_size, self.optimizer, self.weight_decay, self.averaging, stopping, seed)
 
+    def _check_scoring(self) -> Callable[..., float] | None:
+        """What ``scoring`` means; None where that is the loss."""
+        if not isinstance(self.scoring, str):
+            return self.scoring
+        return None if self.scoring == "loss" else get_scorer(self.scoring)
+
     def _scorer(self, held: Sample | None, targets: Targets) -> Callable[[NDArray[np.float64]], float] | None:
-        """From the outputs for the rows held out to ``scoring``; None where that is the loss."""
-        if held is None or self.scoring == "loss":
+        """From the outputs for the rows held out to ``scoring``; None where that is the loss.
+
+        Raises
+        ------
+        ValueError
+            If the scorer cannot score such targets. The user's own functions are not tried, for they may keep count.
+        """
+        scorer = self._check_scoring()
+        if held is None or scorer is None:
             return None
-        scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
         judged, y = _Judged(targets.kind, targets.classes), targets.decode(held.targets)
 
         def score(outputs: NDArray[np.float64]) -> float:
             judged.known = outputs
             return float(scorer(judged, np.arange(len(outputs)).reshape(-1, 1), y))
 
+        if isinstance(scorer, _BaseScorer):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    score(np.random.default_rng(0).normal(size=(len(y), targets.n_outputs)))
+            except Exception as error:
+                raise ValueError(
+                    f"scoring={self.scoring!r} cannot score the {targets.kind} targets that are held out: {error}"
+                ) from error
         return score
 
     @staticmethod

@@ -346,7 +346,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 plan.phases,
                 lambda index: self._stage(plan, index, module),
                 plan.seed,
-                score=self._scorer(plan.held, plan.targets),
+                score=plan.score,
                 checkpoint=self._checkpoint_of(plan, module),
             )
         course.net.optimizer_.state.clear()  # nothing learns any more
@@ -533,6 +533,13 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         validation = None if X_val is None else (as_images(X_val, like=images.format), y_val)
         is_held = self.early_stopping and not is_part
         learnt, held = self._samples(images, targets, weights, validation, seed if is_held else None)
+        if len(learnt.X) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample beside the {len(held.X)} "
+                "that early_stopping holds out: give more images, a smaller validation_fraction, or X_val and y_val."
+            )
+        score = self._scorer(held, targets)
+        self._check_groups(phases, backbones, device)
         store = open_store(self.cache)
         for part in (learnt, held) if not all(phase.trains_head_only for phase in phases) or augmentation else ():
             if part is not None:
@@ -545,6 +552,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             targets=targets,
             learnt=learnt,
             held=held,
+            score=score,
             criterion=criterion,
             augmentation=augmentation,
             precision=precision,
@@ -552,6 +560,17 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             pictures=store.pictures if store else None,
             seed=seed,
         )
+
+    @staticmethod
+    def _check_groups(phases: list[Phase], backbones: list[Backbone], device: str) -> None:
+        """Raise an error if a phase wants the network cut into more groups than it has layers."""
+        if all(phase.trains_head_only for phase in phases):
+            return
+        for phase, backbone in zip(phases, backbones, strict=True):
+            if phase.n_groups > 2:
+                # all phases train the first one's network
+                network = build_backbone(backbones[0], device)
+                layer_groups(network, phase.n_groups - 1, image_size=backbone.geometry.size)
 
     def _check_tta(self, augmentation: Augmentation | None) -> None:
         if self.tta and not (augmentation and augmentation.changes_pictures):
@@ -731,6 +750,7 @@ class _Plan:
     targets: Targets
     learnt: Sample
     held: Sample | None
+    score: Callable[[NDArray[np.float64]], float] | None
     criterion: nn.Module
     augmentation: Augmentation | None
     precision: str

@@ -193,6 +193,7 @@ class TabularClassifier(DeepClassifier):
         validation = None if X_val is None else (seen._checked(X_val), y_val)
         seed, device = draw_seed(self.random_state), resolve_device(self.device)
         learnt, held = self._samples(X, targets, weights, validation, seed if self.early_stopping else None)
+        score = self._scorer(held, targets)
         phase = Phase(max_epochs=int(self.max_epochs), lr=float(self.lr), policy="constant")
         with torch.inference_mode(False), torch.enable_grad(), seeded(seed, device):
             module = self._module(seen.n_features_in_, targets.n_outputs)
@@ -206,7 +207,7 @@ class TabularClassifier(DeepClassifier):
                 [phase],
                 lambda _: stage,
                 seed,
-                score=self._scorer(held, targets),
+                score=score,
             )
         course.net.optimizer_.state.clear()  # nothing learns any more
         self._remember(targets)

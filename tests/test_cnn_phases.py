@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import clone
+from sklearn.metrics import f1_score, make_scorer
 from torch import nn
 
 from skdeep import CNNClassifier
@@ -388,3 +389,30 @@ def test_views_that_nothing_makes_any_more_are_refused(X: Array, Y: Array) -> No
     clf = quick().fit(X, Y).set_params(tta=2)
     with pytest.raises(ValueError, match="tta=2 needs an augmentation that makes other views of pictures"):
         clf.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scoring": "nonsense"}, "'nonsense' is no scorer of skdeep"),
+        ({"scoring": "f1", "early_stopping": True}, r"scoring='f1' cannot score the binary targets .*pos_label=1"),
+        (
+            {"scoring": make_scorer(f1_score), "early_stopping": True},
+            r"scoring=make_scorer\(f1_score.*cannot score the binary targets .*pos_label=1",
+        ),
+        ({"phases": [HEAD, Phase(lr_mult=(1,) * 40)]}, "SmallCNN can be cut into 1 to 4 groups of layers, got n_gr"),
+        ({"phases": [ALL, Phase(train="head", lr_mult=(1,) * 40)]}, "SmallCNN can be cut into 1 to 4 groups of layers"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_learnt(options: dict[str, Any], message: str, X: Array) -> None:
+    noted = Noted()
+    with pytest.raises(ValueError, match=message):
+        quick(augmentation=noted, **options).fit(X, list("ab" * 6))
+    assert noted.seen == []
+
+
+def test_early_stopping_that_leaves_one_image_to_learn_from_is_refused(X: Array) -> None:
+    clf = quick(early_stopping=True, validation_fraction=0.9)
+    with pytest.raises(ValueError, match="at least 2 images to learn from, got 1 sample beside the 2 that early_stop"):
+        clf.fit(X[:3], np.ones((3, 2)))
+    clf.fit(X[:3], np.ones((3, 2)), X_val=X[3:], y_val=np.ones((9, 2)))
