@@ -472,7 +472,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if isinstance(module, _ImageNetwork):
             network, head = module.backbone, module.head
         else:
-            network, head = build_backbone(backbone, "cpu").requires_grad_(False), module
+            # a copy, for the network is shared by all that ask for it
+            network, head = copy.deepcopy(build_backbone(backbone, "cpu")).requires_grad_(False), module
         layers = summarise(network, n_channels=backbone.n_channels, image_size=backbone.geometry.size)
         of_head = pd.DataFrame(
             {

@@ -39,6 +39,15 @@ def Y(X: Array) -> Array:
     return (X[:, :16].mean(axis=(1, 2)) > X[:, 16:].mean(axis=(1, 2))).astype(int)
 
 
+class Body(nn.Module):
+    def __init__(self, n_filters: int = 4) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, n_filters, 3), nn.BatchNorm2d(n_filters), nn.AdaptiveMaxPool2d(1))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.layers(pictures).flatten(1)
+
+
 def weights_of(clf: CNNClassifier) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in clf.net_.module_.state_dict().items()}
 
@@ -330,6 +339,17 @@ def test_the_summary_lists_all_layers(X: Array, Y: Array) -> None:
     assert layers["n_parameters"].sum() == n_parameters
     assert not probe.summary().set_index("layer").loc["blocks.0.0", "trainable"]
     assert whole.summary().set_index("layer").loc["blocks.0.0", "trainable"]
+
+
+def test_a_summary_takes_nothing_from_later_fits(X: Array, Y: Array) -> None:
+    def all_learn(clf: CNNClassifier) -> bool:
+        return bool(clf.summary().query("n_parameters > 0")["trainable"].all())
+
+    for backbone in ("small_cnn", Body()):
+        clf = quick(backbone=backbone).fit(X, Y)
+        clf.summary()
+        clf.set_params(phases="from_scratch").fit(X, Y)
+        assert all_learn(clf)
 
 
 def test_numbers_beside_pictures_reach_the_head_in_every_phase(X: Array, Y: Array) -> None:
