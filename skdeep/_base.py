@@ -27,7 +27,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._saving import load_estimator, save_estimator
-from skdeep._validation import TargetKind, Targets, check_targets
+from skdeep._validation import TargetKind, Targets
 from skdeep.backbones import (
     EXTRA_CHANNELS,
     POOLS,
@@ -340,10 +340,9 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         return decision.ravel() if self._kind == "binary" else decision
 
     def _check_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None, classes: ArrayLike | None = None
-    ) -> tuple[Targets, Criterion, NDArray[np.float64]]:
-        """Check targets, criterion and weights."""
-        targets = check_targets(X, y, classes)
+        self, X: Any, targets: Targets, sample_weight: ArrayLike | None
+    ) -> tuple[Criterion, NDArray[np.float64]]:
+        """Check criterion, scoring and weights."""
         self._check_scoring()
         weights = _check_weights(sample_weight, X, "sample_weight")
         # what is made within a caller's inference mode could not take part in learning
@@ -356,7 +355,11 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
                 label_smoothing=self.label_smoothing,
                 weights=weights,
             )
-        return targets, criterion, weights
+        return criterion, weights
+
+    def _known_targets(self) -> Targets:
+        """What was learnt, without rows."""
+        return Targets(self._kind, np.empty(0), self.classes_, getattr(self, "label_names_", None))
 
     def _remember(self, targets: Targets) -> None:
         """Set what targets say of the estimator."""

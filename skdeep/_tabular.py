@@ -16,6 +16,7 @@ from sklearn.utils.validation import validate_data
 from torch import nn
 
 from skdeep._base import DeepClassifier, draw_seed
+from skdeep._validation import check_targets
 from skdeep.backbones import resolve_device, seeded
 from skdeep.training import CRITERIA, Phase, RankingThreshold, Stage, TableRows, module_outputs
 
@@ -104,6 +105,9 @@ class TabularClassifier(DeepClassifier):
         **DeepClassifier._parameter_constraints,
     }
 
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __init__(
         self,
         hidden_layer_sizes: tuple[int, ...] = (256,),
@@ -187,7 +191,8 @@ class TabularClassifier(DeepClassifier):
         # an estimator that was fitted stays as it is until a fit has succeeded
         seen = clone(self)
         X = seen._checked(X, is_new=True)
-        targets, criterion, weights = self._check_fit(X, y, sample_weight)
+        targets = check_targets(X, y)
+        criterion, weights = self._check_fit(X, targets, sample_weight)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
         validation = None if X_val is None else (seen._checked(X_val), y_val)
