@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._param_validation import Options as Choices
@@ -27,7 +29,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._saving import load_estimator, save_estimator
-from skdeep._validation import TargetKind, Targets, check_targets
+from skdeep._validation import TargetKind, Targets
 from skdeep.backbones import (
     EXTRA_CHANNELS,
     POOLS,
@@ -340,20 +342,26 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         return decision.ravel() if self._kind == "binary" else decision
 
     def _check_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None, classes: ArrayLike | None = None
-    ) -> tuple[Targets, Criterion, NDArray[np.float64]]:
-        """Check targets, criterion and weights."""
-        targets = check_targets(X, y, classes)
+        self, X: Any, targets: Targets, sample_weight: ArrayLike | None
+    ) -> tuple[Criterion, NDArray[np.float64]]:
+        """Check criterion, scoring and weights."""
+        self._check_scoring()
         weights = _check_weights(sample_weight, X, "sample_weight")
-        criterion = make_criterion(
-            self.criterion,
-            targets,
-            class_weight=self.class_weight,
-            pos_weight=self.pos_weight,
-            label_smoothing=self.label_smoothing,
-            weights=weights,
-        )
-        return targets, criterion, weights
+        # what is made within a caller's inference mode could not take part in learning
+        with torch.inference_mode(False):
+            criterion = make_criterion(
+                self.criterion,
+                targets,
+                class_weight=self.class_weight,
+                pos_weight=self.pos_weight,
+                label_smoothing=self.label_smoothing,
+                weights=weights,
+            )
+        return criterion, weights
+
+    def _known_targets(self) -> Targets:
+        """What was learnt, without rows."""
+        return Targets(self._kind, np.empty(0), self.classes_, getattr(self, "label_names_", None))
 
     def _remember(self, targets: Targets) -> None:
         """Set what targets say of the estimator."""
@@ -433,14 +441,25 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         stopping = Stopping(self.n_iter_no_change, self.tol) if self.early_stopping else None
         return Options(self.batch_size, self.optimizer, self.weight_decay, self.averaging, stopping, seed)
 
+    def _check_scoring(self) -> Callable[..., float] | None:
+        """What ``scoring`` means; None where that is the loss."""
+        if not isinstance(self.scoring, str):
+            return self.scoring
+        return None if self.scoring == "loss" else get_scorer(self.scoring)
+
     def _scorer(self, held: Sample | None, targets: Targets) -> Callable[[NDArray[np.float64]], float] | None:
         """From the outputs for the rows held out to ``scoring``; None where that is the loss.
 
         Scorers that accept ``sample_weight`` are given the weights where they differ.
+
+        Raises
+        ------
+        ValueError
+            If the scorer cannot score such targets. The user's own functions are not tried, for they may keep count.
         """
-        if held is None or self.scoring == "loss":
+        scorer: Any = self._check_scoring()
+        if held is None or scorer is None:
             return None
-        scorer: Any = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
         is_ranking = self.criterion == "bp_mll" or CRITERIA["bp_mll"] in (self.criterion, type(self.criterion))
         judged, y = _Judged(targets.kind, targets.classes, is_ranking=is_ranking), targets.decode(held.targets)
         rows = np.arange(len(held.targets)).reshape(-1, 1)
@@ -451,13 +470,23 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
             judged.known = outputs
             return float(scorer(judged, rows, y, **weighed))
 
+        outputs = np.random.default_rng(0).normal(size=(len(y), targets.n_outputs))
         if is_ranking:
             try:
-                score(np.random.default_rng(0).normal(size=held.targets.shape))
+                score(outputs)
             except AttributeError as error:
                 raise ValueError(
-                    f"scoring={self.scoring!r} cannot judge epochs of criterion='bp_mll', whose threshold between labels "
-                    "is learnt last: use 'loss' or a scorer that ranks labels, such as 'neg_ranking_loss'."
+                    f"scoring={self.scoring!r} cannot judge epochs of criterion='bp_mll', whose threshold between "
+                    "labels is learnt last: use 'loss' or a scorer that ranks labels, such as 'neg_ranking_loss'."
+                ) from error
+        elif isinstance(scorer, _BaseScorer):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    score(outputs)
+            except Exception as error:
+                raise ValueError(
+                    f"scoring={self.scoring!r} cannot score the {targets.kind} targets that are held out: {error}"
                 ) from error
         return score
 

@@ -24,7 +24,8 @@ from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
 from skdeep._saving import empty_network
-from skdeep._validation import Targets, is_multilabel
+from skdeep._text import listed
+from skdeep._validation import Targets, check_known_targets, check_targets, is_multilabel
 from skdeep.backbones import (
     Backbone,
     build_backbone,
@@ -50,14 +51,15 @@ from skdeep.training import (
     Phase,
     RankingThreshold,
     RateCurve,
+    Record,
     Stage,
     TableRows,
+    WeightedNet,
     find_rate,
     fit_digest,
     learn_once,
     learning_batch_norms,
     module_outputs,
-    move_net,
     prepare,
     resolve_phases,
     settle_batch_norm,
@@ -139,7 +141,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     tol : float, default=1e-4
         What counts as an improvement.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the network of the last one.
+        Whether ``fit`` goes on from the network of the last one, which must be of the same architecture, classes and
+        labels.
     checkpoint : str, path or None, default=None
         A folder in which each fit leaves a checkpoint after each epoch, under a name that its parameters, data and
         versions decide: a fit that was killed, and is called again with the same, goes on at its last whole epoch.
@@ -173,9 +176,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     phases_ : list of Phase
         The phases with all that they left open.
     history_ : DataFrame
-        A row for each epoch: ``epoch``, ``phase`` (from 1; 0 for ``partial_fit``), ``train``, ``image_size``, ``lr`` (the
-        head's at the last step),
-        ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out), ``n_steps`` and ``seconds``.
+        A row for each epoch: ``epoch``, ``phase`` (from 1; 0 for ``partial_fit``), ``train``, ``image_size``, ``lr``
+        (the head's at the last step), ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out),
+        ``n_steps`` and ``seconds``.
     n_iter_ : int
         Epochs in all phases.
     net_ : skorch.NeuralNet
@@ -324,7 +327,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         X : paths, images, arrays or flat rows
             As in :meth:`CNNFeatureExtractor.fit`.
         y : array-like of shape (n_samples,), or indicator of shape (n_samples, n_labels)
-            Classes, or a label indicator (dense, sparse or DataFrame).
+            Classes, or a label indicator (dense, sparse or DataFrame). An array of one column is one target of two
+            classes, as in scikit-learn; one label is a sparse matrix or a DataFrame of one column, of numbers or
+            booleans. :class:`~skdeep.multilabel.BinaryRelevance` takes each of them as one label.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each image in the loss.
         X_val, y_val : default=None
@@ -351,13 +356,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 plan.phases,
                 lambda index, is_begun: self._stage(plan, index, module, is_begun=is_begun),
                 plan.seed,
-                score=self._scorer(plan.held, plan.targets),
+                score=plan.score,
                 checkpoint=self._checkpoint_of(plan, module),
             )
         course.net.optimizer_.state.clear()  # nothing learns any more
         self._remember(plan.targets)
         self._keep(course.net, course.phases, course.records, course.snapshots)
-        self._goes_on = False
         self._learnt(plan)
         return self
 
@@ -366,15 +370,18 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     ) -> Self:
         """Learn from some images once, going on from what was learnt before.
 
-        The last phase says what learns, on pictures of which size; the rate is constant, and the optimizer remembers
-        from one call to the next. Batch normalisation keeps the moving averages of training.
+        The last phase says what learns, on pictures of which size; the rate is constant: its own, or where it is looked
+        for the one that ``fit`` found. The optimizer remembers from one call to the next, until a call changes what
+        learns, or how. Batch normalisation keeps the moving averages of training. Where a call fails, the estimator
+        stays as it was.
 
         Parameters
         ----------
         X, y, sample_weight
             As in ``fit``.
         classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come. Needed at the first call unless y is a label indicator.
+            All classes that will ever come. Needed at the first call unless y is a label indicator; later ones may say
+            the same again.
 
         Returns
         -------
@@ -383,33 +390,28 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         Raises
         ------
         ValueError
-            As in ``fit``; or if y holds what the first call did not announce.
+            As in ``fit``; or if y holds what the first call did not announce, weights are to be "balanced", or no rate
+            is known.
         """
-        is_first = not hasattr(self, "net_")
-        if is_first and classes is None and not is_multilabel(y):
+        if not hasattr(self, "net_") and classes is None and not is_multilabel(y):
             raise ValueError("classes must be passed at the first call of partial_fit, for y may not hold all of them.")
         plan = self._plan(X, y, sample_weight, classes=classes, is_part=True)
         with torch.inference_mode(False), torch.enable_grad(), seeded(plan.seed, plan.device):
-            if is_first:
-                net = self._net(self._start(plan), plan.criterion, plan.precision, plan.device)
-            else:
-                net = self.net_
-                self._check_goes_on(plan, net.module_)
-                net.criterion_ = plan.criterion
-                move_net(net, plan.device)
-            stage = self._stage(plan, 0, net.module_)
-            if is_first or not self._goes_on:
-                prepare(net, stage, self._options(plan.seed))
-            record = learn_once(net, stage, plan.phases[0], self._options(plan.seed), 0 if is_first else self.n_iter_)
+            # a copy learns, so that the estimator stays as it is where that fails or is interrupted
+            net = self._net(self._start(plan), plan.criterion, plan.precision, plan.device)
+            options, stage = self._options(plan.seed), self._stage(plan, 0, net.module_)
+            prepare(net, stage, options)
+            if plan.goes_on:
+                _recall(net, self.net_)
+                if self.micro_batch_size == self._micro_batch_size:
+                    net.micro_batch_size = self.net_.micro_batch_size  # memory may have asked for less
+            record = learn_once(net, stage, plan.phases[0], options, self.n_iter_ if plan.goes_on else 0)
             net.module_.eval()
-        if is_first:
-            self._remember(plan.targets)
-            self._keep(net, plan.phases, [record], [])
-        else:
-            self.history_ = pd.concat([self.history_, pd.DataFrame([record])], ignore_index=True)
-            self.n_iter_ += 1
-            self.threshold_, self.snapshots_ = None, []
-        self._goes_on = True
+        phases, records = plan.phases, [record]
+        if plan.goes_on:
+            phases, records = self.phases_, [*_records(self.history_), record]
+        self._remember(plan.targets)
+        self._keep(net, phases, records, [])
         self._learnt(plan)
         return self
 
@@ -477,7 +479,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if isinstance(module, _ImageNetwork):
             network, head = module.backbone, module.head
         else:
-            network, head = build_backbone(backbone, "cpu").requires_grad_(False), module
+            # a copy, for the network is shared by all that ask for it
+            network, head = copy.deepcopy(build_backbone(backbone, "cpu")).requires_grad_(False), module
         layers = summarise(network, n_channels=backbone.n_channels, image_size=backbone.geometry.size)
         of_head = pd.DataFrame(
             {
@@ -505,10 +508,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     ) -> _Plan:
         """Check everything before any work, and settle what a fit needs; ``is_part`` is for ``partial_fit``."""
         self._validate_params()
-        goes_on = is_part and hasattr(self, "net_")
+        goes_on = hasattr(self, "net_") and (is_part or self.warm_start)
         augmentation = resolve_augmentation(self.augmentation)
-        if self.tta and not (augmentation and augmentation.changes_pictures):
-            raise ValueError(f"tta={self.tta} needs an augmentation that makes other views of pictures.")
+        self._check_tta(augmentation)
         phases = resolve_phases(
             self.phases,
             lr=None if self.lr == "auto" else float(self.lr),
@@ -516,26 +518,26 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             image_size=self.image_size,
         )
         if is_part:
-            steady: dict[str, Any] = {
-                "policy": "constant",
-                "warmup": 0.0,
-                "cycle_len": 1,
-                "cycle_mult": 1,
-                "adapt_bn": False,
-            }
-            phases = [replace(phases[-1], max_epochs=1, **steady)]
+            phases = [self._part_of(phases[-1])]
         if self.checkpoint is not None and self.random_state is None:
             raise ValueError("checkpoint= needs random_state=, or no later fit could be the same.")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
-        images = self._images_as_settled(X) if goes_on else self._images(X)
-        targets, criterion, weights = self._check_fit(X, y, sample_weight, self.classes_ if goes_on else classes)
+        images = self._images_as_settled(X) if goes_on and is_part else self._images(X)
+        if goes_on:
+            targets = check_known_targets(images, y, self._known_targets(), classes, may_lack=is_part)
+        else:
+            targets = check_targets(images, y, classes)
+        criterion, weights = self._check_fit(images, targets, sample_weight)
         if len(images) < 2:
             raise ValueError(f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample.")
         if augmentation and augmentation.mixes and not criterion.accepts_soft:
             raise ValueError(f"criterion={self.criterion!r} cannot learn from mixed targets: no mixup, no cutmix.")
-        seed, device = self._seed if goes_on else draw_seed(self.random_state), resolve_device(self.device)
-        backbones = [self._described(images, phase.image_size, seed) for phase in phases]
+        device = resolve_device(self.device)
+        seed = self._seed if goes_on and is_part else draw_seed(self.random_state)
+        # a network of random weights stays the same one where learning goes on
+        of_network = self._seed if goes_on else seed
+        backbones = [self._described(images, phase.image_size, of_network) for phase in phases]
         precision = settle_precision(self.precision, backbones[-1], device)
         sizes = [feature_size(backbone, device, precision) for backbone in backbones]
         if len(set(sizes)) > 1:
@@ -543,9 +545,18 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
                 f"All phases must give the head as many features, got {sizes} for their image sizes "
                 f"{[phase.image_size for phase in phases]}; pool='avg' gives as many at all sizes."
             )
+        if goes_on:
+            self._check_goes_on(images, backbones[0], sizes[0] + images.format.n_side_features)
         validation = None if X_val is None else (as_images(X_val, like=images.format), y_val)
         is_held = self.early_stopping and not is_part
         learnt, held = self._samples(images, targets, weights, validation, seed if is_held else None)
+        if held is not None and len(learnt.X) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 images to learn from, got 1 sample beside the {len(held.X)} "
+                "that early_stopping holds out: give more images, a smaller validation_fraction, or X_val and y_val."
+            )
+        score = self._scorer(held, targets)
+        self._check_groups(phases, backbones, device, self.net_.module_ if goes_on else None)
         store = open_store(self.cache)
         for part in (learnt, held) if not all(phase.trains_head_only for phase in phases) or augmentation else ():
             if part is not None:
@@ -558,23 +569,62 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             targets=targets,
             learnt=learnt,
             held=held,
+            score=score,
             criterion=criterion,
             augmentation=augmentation,
             precision=precision,
             device=device,
             pictures=store.pictures if store else None,
             seed=seed,
+            seed_of_network=of_network,
+            goes_on=goes_on,
         )
+
+    def _part_of(self, phase: Phase) -> Phase:
+        """What ``partial_fit`` does of a phase."""
+        for name in ("class_weight", "pos_weight"):
+            if isinstance(value := getattr(self, name), str):
+                raise ValueError(f"{name}={value!r} is not for partial_fit, which sees a part of y: give the weights.")
+        lr = phase.lr
+        if lr is None:
+            if not hasattr(self, "phases_"):
+                raise ValueError(
+                    "partial_fit cannot look for lr='auto': give a number, as find_lr suggests, or fit first."
+                )
+            lr = self.phases_[-1].lr
+        return replace(
+            phase, lr=lr, max_epochs=1, policy="constant", warmup=0.0, cycle_len=1, cycle_mult=1, adapt_bn=False
+        )
+
+    @staticmethod
+    def _check_groups(phases: list[Phase], backbones: list[Backbone], device: str, known: Any) -> None:
+        """Raise an error if a phase wants the network cut into more groups than it has layers."""
+        has_body = isinstance(known, _ImageNetwork)
+        if not has_body and all(phase.trains_head_only for phase in phases):
+            return
+        for phase, backbone in zip(phases, backbones, strict=True):
+            if phase.n_groups > 2:
+                # all phases train the first one's network
+                network = known.backbone if has_body else build_backbone(backbones[0], device)
+                layer_groups(network, phase.n_groups - 1, image_size=backbone.geometry.size)
+
+    def _check_tta(self, augmentation: Augmentation | None) -> None:
+        if self.tta and not (augmentation and augmentation.changes_pictures):
+            raise ValueError(f"tta={self.tta} needs an augmentation that makes other views of pictures.")
 
     def _start(self, plan: _Plan) -> nn.Module:
         """The module that training begins with."""
-        if not (self.warm_start and hasattr(self, "net_")):
+        if not plan.goes_on:
             n_side_features = plan.learnt.X.format.n_side_features
             head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout, n_side_features, self.optimizer)
         else:
             module = copy.deepcopy(self.net_.module_).to(plan.device)
-            self._check_goes_on(plan, module)
-            if isinstance(module, _ImageNetwork) or plan.trains_head_only:
+            is_whole = isinstance(module, _ImageNetwork)
+            for layer in (module.head if is_whole else module).modules():
+                if isinstance(layer, nn.Dropout):
+                    layer.p = self.dropout
+            if is_whole:
+                module.precision = plan.precision
                 return module
             head = module
         if plan.trains_head_only:
@@ -582,15 +632,26 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         network = copy.deepcopy(build_backbone(plan.backbones[0], plan.device))
         return _ImageNetwork(plan.backbones[0].without_weights(), network, head, plan.precision)
 
-    def _check_goes_on(self, plan: _Plan, module: nn.Module) -> None:
-        """Raise an error if a network cannot learn what is planned."""
-        head: Any = module.head if isinstance(module, _ImageNetwork) else module
-        known = (head.n_inputs, head.n_outputs, self._kind)
-        wanted = (plan.n_features, plan.targets.n_outputs, plan.targets.kind)
-        if known != wanted:
+    def _check_goes_on(self, images: Images, backbone: Backbone, n_features: int) -> None:
+        """Raise an error if the network that was fitted is another than the one that is asked for."""
+        module: Any = self.net_.module_
+        is_whole = isinstance(module, _ImageNetwork)
+        body = module.backbone if is_whole else self.backbone_.module
+        known = _architecture(self.backbone_, (module.head if is_whole else module).n_inputs, body)
+        wanted = _architecture(backbone, n_features, backbone.module)
+        # a head alone answers for the activations that it has seen, a network for itself
+        leave_out = {"weights"} if is_whole else set()
+        if body is None or backbone.module is None:
+            leave_out.add("shapes of weights")
+        if self.format_.side_names and images.format.side_names:
+            known["columns beside the images"] = self.format_.side_names
+            wanted["columns beside the images"] = images.format.side_names
+        others = [name for name in known if name not in leave_out and known[name] != wanted[name]]
+        if others:
+            was, would_be = (", ".join(f"{name}: {one[name]}" for name in others) for one in (known, wanted))
             raise ValueError(
-                "The network that was fitted takes {} features and has {} outputs for {} targets, so it cannot go on "
-                "with {} features and {} outputs for {} targets.".format(*known, *wanted)
+                f"Learning can only go on with the network that was fitted. It has other {listed(others)} ({was}) than "
+                f"what is asked for ({would_be}): set the parameters back, or fit another estimator."
             )
 
     def _stage(self, plan: _Plan, index: int, module: Any, *, is_begun: bool = False) -> Stage:
@@ -656,7 +717,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _learnt(self, plan: _Plan) -> None:
         """Keep what predictions need to know of the network."""
         self.precision_, self.backbone_, self.format_ = plan.precision, plan.backbones[-1], plan.learnt.X.format
-        self._seed = plan.seed
+        self._seed, self._micro_batch_size = plan.seed_of_network, self.micro_batch_size
         if isinstance(self.net_.module_, _ImageNetwork):
             networks: list[Any] = [self.net_.module_, *self.snapshots_]
             for network in networks:
@@ -697,6 +758,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _views(self, images: Images, network: nn.Module, device: str) -> list[NDArray[np.float32]]:
         """The activations of pictures as they are, and of as many other views as ``tta`` says."""
         augmentation: Any = resolve_augmentation(self.augmentation)
+        self._check_tta(augmentation)
         others = [functools.partial(augmentation.view, k=k + 1, seed=self._seed) for k in range(self.tta)]
         store = open_store(self.cache)
         passed = functools.partial(
@@ -746,12 +808,15 @@ class _Plan:
     targets: Targets
     learnt: Sample
     held: Sample | None
+    score: Callable[[NDArray[np.float64]], float] | None
     criterion: nn.Module
     augmentation: Augmentation | None
     precision: str
     device: str
     pictures: PictureCache | None
     seed: int
+    seed_of_network: int
+    goes_on: bool
 
     @property
     def trains_head_only(self) -> bool:
@@ -793,7 +858,8 @@ class _Head(nn.Module):
             ratio = (n_inputs - n_side_features) / n_side_features
             self.side_scale = torch.tensor(math.sqrt(ratio) if optimizer == "sgd" else ratio)
             with torch.no_grad():
-                self.layers[2].weight[:, -n_side_features:] = 0
+                weight: Any = self.layers[2].weight
+                weight[:, -n_side_features:] = 0
 
     def forward(self, table: torch.Tensor) -> torch.Tensor:
         if self.side_scale is None:
@@ -826,6 +892,45 @@ class _ImageNetwork(nn.Module):
             activations = pass_pictures(self.backbone, self.description, images, self.precision)
             table = torch.cat([activations, side_features], dim=1)
         return self.head(table)
+
+
+def _architecture(backbone: Backbone, n_features: int, network: nn.Module | None) -> dict[str, Any]:
+    """What a network cannot change while it learns, by the names that errors say."""
+    shapes = network.state_dict().items() if network else ()
+    return {
+        "backbone": backbone.name,
+        "backbone_params": backbone.params,
+        "layer": backbone.layers,
+        "pool": backbone.pool,
+        "number of channels": backbone.n_channels,
+        "extra_channels": backbone.extra_channels,
+        "normalisation": (backbone.mean, backbone.std),
+        "number of features": n_features,
+        "shapes of weights": [(name, tuple(tensor.shape)) for name, tensor in shapes],
+        "weights": backbone.weights.digest,
+    }
+
+
+def _records(history: pd.DataFrame) -> list[Record]:
+    return [{str(name): value for name, value in line.items()} for line in history.to_dict("records")]
+
+
+def _recall(net: WeightedNet, before: WeightedNet) -> None:
+    """Let an optimizer go on from what another one remembers of the same weights, if it learns them in the same way."""
+    if _manner(net) == _manner(before):
+        net.optimizer_.load_state_dict(copy.deepcopy(before.optimizer_.state_dict()))
+        if of_scaler := before.scaler.state_dict():
+            net.scaler.load_state_dict(of_scaler)
+
+
+def _manner(net: WeightedNet) -> list[Any]:
+    """What an optimizer teaches, and how."""
+    names = {id(weight): name for name, weight in net.module_.named_parameters()}
+    groups = [
+        (group.get("factor"), group["weight_decay"], [names.get(id(weight)) for weight in group["params"]])
+        for group in net.optimizer_.param_groups
+    ]
+    return [type(net.optimizer_), *groups]
 
 
 def _encode(network: nn.Module, backbone: Backbone, precision: str, pixels: torch.Tensor) -> torch.Tensor:

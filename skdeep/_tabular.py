@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 from torch import nn
 
 from skdeep._base import DeepClassifier, draw_seed
+from skdeep._validation import check_targets
 from skdeep.backbones import resolve_device, seeded
 from skdeep.training import CRITERIA, Phase, RankingThreshold, Stage, TableRows, module_outputs
 
@@ -103,6 +105,9 @@ class TabularClassifier(DeepClassifier):
         **DeepClassifier._parameter_constraints,
     }
 
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __init__(
         self,
         hidden_layer_sizes: tuple[int, ...] = (256,),
@@ -162,7 +167,9 @@ class TabularClassifier(DeepClassifier):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             A table of numbers; scale it, say with ``StandardScaler``.
         y : array-like of shape (n_samples,), or indicator of shape (n_samples, n_labels)
-            Classes, or a label indicator (dense, sparse or DataFrame).
+            Classes, or a label indicator (dense, sparse or DataFrame). An array of one column is one target of two
+            classes, as in scikit-learn; one label is a sparse matrix or a DataFrame of one column, of numbers or
+            booleans. :class:`~skdeep.multilabel.BinaryRelevance` takes each of them as one label.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the loss.
         X_val, y_val : default=None
@@ -181,16 +188,20 @@ class TabularClassifier(DeepClassifier):
         wrong = [size for size in self.hidden_layer_sizes if not isinstance(size, Integral) or size < 1]
         if wrong:
             raise ValueError(f"hidden_layer_sizes must hold positive integers, got {self.hidden_layer_sizes!r}.")
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float32)
-        targets, criterion, weights = self._check_fit(X, y, sample_weight)
+        # an estimator that was fitted stays as it is until a fit has succeeded
+        seen = clone(self)
+        X = seen._checked(X, is_new=True)
+        targets = check_targets(X, y)
+        criterion, weights = self._check_fit(X, targets, sample_weight)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
-        validation = None if X_val is None else (self._checked(X_val), y_val)
+        validation = None if X_val is None else (seen._checked(X_val), y_val)
         seed, device = draw_seed(self.random_state), resolve_device(self.device)
         learnt, held = self._samples(X, targets, weights, validation, seed if self.early_stopping else None)
+        score = self._scorer(held, targets)
         phase = Phase(max_epochs=int(self.max_epochs), lr=float(self.lr), policy="constant")
         with torch.inference_mode(False), torch.enable_grad(), seeded(seed, device):
-            module = self._module(targets.n_outputs)
+            module = self._module(seen.n_features_in_, targets.n_outputs)
             stage = Stage(
                 lesson=learnt.lesson(TableRows(learnt.X)),
                 held_out=held.lesson(TableRows(held.X)) if held else None,
@@ -201,10 +212,11 @@ class TabularClassifier(DeepClassifier):
                 [phase],
                 lambda *_: stage,
                 seed,
-                score=self._scorer(held, targets),
+                score=score,
             )
         course.net.optimizer_.state.clear()  # nothing learns any more
         self._remember(targets)
+        self._take_columns(seen)
         self._keep(course.net, course.phases, course.records, course.snapshots)
         if isinstance(criterion, CRITERIA["bp_mll"]):
             (outputs,) = self._table_outputs(learnt.X)
@@ -216,10 +228,18 @@ class TabularClassifier(DeepClassifier):
         return X[rows]
 
     def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
-        return self._module(1 if self._kind == "binary" else len(self.classes_))
+        return self._module(self.n_features_in_, 1 if self._kind == "binary" else len(self.classes_))
 
-    def _checked(self, X: Any) -> Any:
-        return validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=False)
+    def _checked(self, X: Any, *, is_new: bool = False) -> Any:
+        return validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=is_new)
+
+    def _take_columns(self, seen: Self) -> None:
+        """Set what another estimator has seen of the columns of X."""
+        self.n_features_in_ = seen.n_features_in_
+        if hasattr(seen, "feature_names_in_"):
+            self.feature_names_in_ = seen.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     def _outputs(self, X: Any) -> list[NDArray[np.float64]]:
         return self._table_outputs(self._checked(X))
@@ -228,9 +248,9 @@ class TabularClassifier(DeepClassifier):
         device, module = resolve_device(self.device), self.net_.module_
         return [module_outputs(module.to(device), TableRows(table), batch_size=self.batch_size, device=device)]
 
-    def _module(self, n_outputs: int) -> nn.Module:
+    def _module(self, n_inputs: int, n_outputs: int) -> nn.Module:
         return _Perceptron(
-            self.n_features_in_, tuple(self.hidden_layer_sizes), n_outputs, _ACTIVATIONS[self.activation], self.dropout
+            n_inputs, tuple(self.hidden_layer_sizes), n_outputs, _ACTIVATIONS[self.activation], self.dropout
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -111,6 +111,60 @@ def check_targets(X: Any, y: Any, classes: Any = None) -> Targets:
     if unknown:
         raise ValueError(f"y holds classes that were not announced: {listed(sorted(map(repr, unknown)))}.")
     return Targets(kind, encoder.transform(y), encoder.classes_)
+
+
+def check_known_targets(X: Any, y: Any, known: Targets, classes: Any = None, *, may_lack: bool) -> Targets:
+    """Encode ``y`` for a classifier that goes on learning what it has learnt before.
+
+    Parameters
+    ----------
+    X : any
+        Whatever has the rows that ``y`` describes.
+    y : array-like
+    known : Targets
+        What was learnt; the names of its labels are compared where ``y`` has columns.
+    classes : array-like of shape (n_classes,), default=None
+        All classes, as announced anew. Labels need none.
+    may_lack : bool
+        Whether ``y`` may hold but some of the classes.
+
+    Returns
+    -------
+    targets : Targets
+        Of the kind, the classes and the label names that are known.
+
+    Raises
+    ------
+    ValueError
+        As from :func:`check_targets`; or if ``y``, or what is announced, is not of what was learnt.
+    """
+    if y is not None and is_multilabel(y) != (known.kind == "multilabel"):
+        learnt, got = ("labels", "classes") if known.kind == "multilabel" else ("classes", "labels")
+        raise ValueError(f"What was learnt are {learnt}, but y holds {got}: learn them in another estimator.")
+    if known.kind == "multilabel":
+        indicator, names = check_indicator(X, y)
+        n_known, n_labels = len(known.classes), indicator.shape[1]
+        if n_labels != n_known:
+            raise ValueError(f"y must have the {n_known} labels that were learnt, got {n_labels}.")
+        if hasattr(y, "columns") and known.label_names is not None and list(names) != list(known.label_names):
+            raise ValueError(
+                f"y must have the labels that were learnt, in the same order: {listed(known.label_names)}, got "
+                f"{listed(names)}."
+            )
+        return replace(known, values=indicator)
+    wanted = known.classes.tolist()
+    if classes is not None and (announced := np.unique(np.asarray(classes)).tolist()) != wanted:
+        raise ValueError(
+            f"classes must be those that were announced before, {listed(map(repr, wanted))}, got "
+            f"{listed(map(repr, announced))}."
+        )
+    targets = check_targets(X, y, known.classes if may_lack else None)
+    if (got := targets.classes.tolist()) != wanted:
+        raise ValueError(
+            f"y must hold the classes that were learnt, {listed(map(repr, wanted))}, got {listed(map(repr, got))}: "
+            "learn others in another estimator."
+        )
+    return targets
 
 
 def check_indicator(X: Any, Y: Any) -> tuple[NDArray[np.uint8], NDArray[np.object_]]:

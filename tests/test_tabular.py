@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
@@ -282,3 +283,27 @@ def test_a_frame_with_one_column_of_labels_is_multilabel() -> None:
     classifier = TabularClassifier(max_epochs=2, random_state=0).fit(X, Y)
     assert classifier.predict_proba(X).shape == (40, 1)
     assert classifier.label_names_.tolist() == ["positive"]
+
+
+def test_a_caller_in_inference_mode_learns_the_same() -> None:
+    X, Y = make_problem()
+    with torch.inference_mode():
+        learnt = quick(max_epochs=2, class_weight="balanced").fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(learnt, quick(max_epochs=2, class_weight="balanced").fit(X, Y).predict_proba(X))
+
+
+@pytest.mark.parametrize("failing", [{"lr": 1e30, "hidden_layer_sizes": (64, 64)}, {"criterion": "cross_entropy"}])
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(failing: dict[str, Any]) -> None:
+    X, Y = make_problem()
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    clf = quick(max_epochs=2).fit(frame, Y)
+    expected, state = clf.predict_proba(frame), dict(vars(clf))
+    with pytest.raises(ValueError, match=r"The loss was|does not suit"):
+        clf.set_params(**failing).fit(X[:, :3], Y[:, :2])
+    assert {name: value for name, value in vars(clf).items() if name.endswith("_")} == {
+        name: value for name, value in state.items() if name.endswith("_")
+    }
+    np.testing.assert_array_equal(clf.predict_proba(frame), expected)
+    clf.set_params(**{name: getattr(quick(), name) for name in failing}).fit(X[:, :3], Y)
+    assert clf.n_features_in_ == 3
+    assert not hasattr(clf, "feature_names_in_")

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
-from skdeep._validation import check_indicator, check_targets, indicator_classes
+from skdeep._validation import check_indicator, check_known_targets, check_targets, indicator_classes
 
 X = np.zeros((4, 2))
 Y = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 0]])
@@ -121,3 +121,23 @@ def test_an_empty_indicator_is_refused() -> None:
 @pytest.mark.parametrize("n_labels", [1, 2, 14])
 def test_indicator_classes_are_a_row_for_each_label(n_labels: int) -> None:
     assert indicator_classes(n_labels).tolist() == [[0, 1]] * n_labels
+
+
+def test_known_targets_keep_their_classes_names_and_kind() -> None:
+    names = pd.DataFrame(Y, columns=["cloud", "haze", "road"])
+    known = check_targets(X, names)
+    for again in (names, Y, sparse.csr_array(Y)):
+        targets = check_known_targets(X, again, known, may_lack=False)
+        np.testing.assert_array_equal(targets.values, Y)
+        assert targets.label_names.tolist() == ["cloud", "haze", "road"]
+    with pytest.raises(ValueError, match="in the same order: cloud, haze, road, got road, haze, cloud"):
+        check_known_targets(X, names[["road", "haze", "cloud"]], known, may_lack=True)
+    of_classes = check_targets(X, list("abca"))
+    some = check_known_targets(X, list("aacc"), of_classes, may_lack=True)
+    np.testing.assert_array_equal(some.values, [0, 0, 2, 2])
+    assert some.kind == "multiclass"
+    with pytest.raises(ValueError, match="y must hold the classes that were learnt, 'a', 'b', 'c', got 'a', 'c'"):
+        check_known_targets(X, list("aacc"), of_classes, may_lack=False)
+    for y in (None, Y):
+        with pytest.raises(ValueError, match=r"requires y|What was learnt are classes, but y holds labels"):
+            check_known_targets(X, y, of_classes, may_lack=True)

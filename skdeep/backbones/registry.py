@@ -288,8 +288,9 @@ def build_backbone(backbone: Backbone, device: str, *, frozen: str | None = None
 def freeze(network: nn.Module, backbone: Backbone, device: str, precision: str) -> nn.Module:
     """A copy of a network, trained since it was built, that will only compute; as :func:`build_backbone` makes it.
 
-    It is kept as long as the network lives and does not change, and shared by all that ask for it. Changes are told by
-    torch's count of them, which does not see what is written through ``.data``: change weights under ``torch.no_grad``.
+    It is kept as long as the network lives and does not change, and shared by all that ask for it; but not of a network
+    that was made in inference mode, whose changes leave no trace. Changes are told by torch's count of them, which does
+    not see what is written through ``.data``: change weights under ``torch.no_grad``.
 
     Parameters
     ----------
@@ -300,15 +301,21 @@ def freeze(network: nn.Module, backbone: Backbone, device: str, precision: str) 
     device : str
     precision : {"float32", "bf16", "float16"}
     """
-    # every change in place counts a tensor's version up
     tensors = [*network.parameters(), *network.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):
+        return _frozen_copy(network, backbone, device, precision)
+    # every change in place counts a tensor's version up
     state = device, precision, [(tensor.data_ptr(), tensor._version) for tensor in tensors]
     if network not in _FROZEN or _FROZEN[network][0] != state:
-        frozen = copy.deepcopy(network).eval().requires_grad_(False)
-        if not backbone.contiguous:  # as the user's own are
-            frozen = _frozen(fold_batch_norms(frozen, backbone.normalise(_noise(backbone).to(device))), precision)
-        _FROZEN[network] = state, frozen
+        _FROZEN[network] = state, _frozen_copy(network, backbone, device, precision)
     return _FROZEN[network][1]
+
+
+def _frozen_copy(network: nn.Module, backbone: Backbone, device: str, precision: str) -> nn.Module:
+    frozen = copy.deepcopy(network).eval().requires_grad_(False)
+    if backbone.contiguous:  # as the user's own are
+        return frozen
+    return _frozen(fold_batch_norms(frozen, backbone.normalise(_noise(backbone).to(device))), precision)
 
 
 def _frozen(network: nn.Module, precision: str) -> nn.Module:

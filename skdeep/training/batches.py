@@ -42,8 +42,8 @@ class Batches:
     """One pass over a lesson, its batches taken whole rather than row by row.
 
     Rows of weight 0 are left out, for they would shape the statistics of batch normalisation; but not where fewer than
-    2 others are left. When shuffled, a last batch of a single row is left out, for batch normalisation cannot learn from one row; the
-    next epoch's order brings the row back.
+    2 others are left. When shuffled, a last batch of a single row is left out, for batch normalisation cannot learn
+    from one row; the next epoch's order brings the row back.
 
     Parameters
     ----------

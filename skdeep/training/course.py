@@ -503,7 +503,7 @@ def find_rate(net: WeightedNet, stage: Stage, options: Options, **sweep: Any) ->
 
 
 def _suggestion(curve: RateCurve, phase: Phase) -> float:
-    """The rate that a curve suggests, or a plain one where it shows nothing: what was learnt before is not to be lost."""
+    """The rate that a curve suggests, or a plain one where it shows nothing: what was learnt must not be lost."""
     try:
         return curve.suggestion
     except ValueError as error:

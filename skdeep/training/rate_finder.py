@@ -170,7 +170,8 @@ def sweep_rates(
 ) -> RateCurve:
     """Train for a few steps, each at a rate that is a constant factor above the one before.
 
-    The sweep ends early when training diverges, as :attr:`RateCurve.n_stable` says. It changes what ``step`` trains; to take that back is up to the caller.
+    The sweep ends early when training diverges, as :attr:`RateCurve.n_stable` says. It changes what ``step`` trains;
+    to take that back is up to the caller.
 
     Parameters
     ----------
