@@ -427,8 +427,8 @@ def _own(criterion: Loss | type[nn.Module], kind: TargetKind, weights: NDArray[n
     for module, function, kinds in _OF_LOGITS:
         if (loss is function or isinstance(loss, module)) and kind not in kinds:
             raise ValueError(
-                f"criterion={criterion!r} is for {' and '.join(kinds)} targets, and learns nothing right of {kind} ones: "
-                f"use {_INSTEAD[kind]}."
+                f"criterion={criterion!r} is for {' and '.join(kinds)} targets, and learns nothing right of {kind} "
+                f"ones: use {_INSTEAD[kind]}."
             )
     if isinstance(loss, nn.Module):
         loss = copy.deepcopy(loss)
