@@ -34,6 +34,14 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 @pytest.fixture
+def fresh_workers() -> None:
+    """End joblib's processes, which live on with the environment of the test that began them: another's store."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.fixture
 def pictures() -> NDArray[np.uint8]:
     """Six random RGB pictures of 32 pixels, all different."""
     return np.random.default_rng(0).integers(256, size=(6, 32, 32, 3), dtype=np.uint8)

@@ -150,3 +150,15 @@ def test_skmultilearns_own_transformations_train_all_layers(name: str, X: Array,
     base = quick(image_shape=(8, 8, 3), pixel_range=255, lr=0.01, max_epochs=20)
     fitted = getattr(problem_transform, name)(base, require_dense=[True, True]).fit(rows, Y)
     assert (fitted.predict(rows).toarray() == Y).mean() > 0.9
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "yes": 7.0}])
+def test_rare_classes_weigh_more_where_they_are_balanced(class_weight: Any, X: Array) -> None:
+    # the pictures tell nothing, so that shares of classes decide
+    blank, y = np.full_like(X, 100), np.array(["yes"] * 3 + ["no"] * 21)
+    plain, weighed = (
+        quick(class_weight=weight, lr=0.05, max_epochs=30).fit(blank, y).predict_proba(blank)[:, 1].mean()
+        for weight in (None, class_weight)
+    )
+    assert plain == pytest.approx(1 / 8, abs=0.05)
+    assert weighed == pytest.approx(1 / 2, abs=0.1)

@@ -155,6 +155,7 @@ def make_scenes(n: int) -> tuple[Array, Array]:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.usefixtures("fresh_workers")
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_grid_search_passes_each_image_through_the_network_once(n_jobs: int | None, tmp_path: Path) -> None:
     X, Y = make_scenes(40)

@@ -87,7 +87,7 @@ def run(
     followed = Course(
         net,
         phases or [Phase(max_epochs=10, lr=0.05, policy="constant")],
-        lambda _: stage,
+        lambda *_: stage,
         settled,
         score=score,
         checkpoint=checkpoint,
