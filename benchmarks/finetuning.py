@@ -78,29 +78,28 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
         Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
         Rung("features of a random network", features(None)),
         Rung("features of the pretrained network", features(weights)),
-        Rung("fine-tuning at one size", _finetuned(arguments, sizes[1:2], n_times=3)),
+        Rung("fine-tuning at one size", _finetuned(arguments, sizes[1:2])),
         Rung("progressive sizes", _finetuned(arguments, sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
     ]
 
 
-def _finetuned(arguments: argparse.Namespace, sizes: Sequence[int], n_times: int = 1) -> CNNClassifier:
-    """The Planet recipe at some of its sizes, for ``n_times`` the epochs."""
+def _finetuned(arguments: argparse.Namespace, sizes: Sequence[int]) -> CNNClassifier:
+    """The Planet recipe at some of its sizes."""
     epochs = 1 if arguments.smoke else arguments.max_epochs
     recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
     phases: Any = "planet"
     if len(sizes) < 3 or arguments.smoke:
         # head and all layers at each size
-        phases = [
-            replace(phase, image_size=size, max_epochs=epochs and epochs * n_times)
-            for size in sizes
-            for phase in recipe[-2:]
-        ]
+        phases = [replace(phase, image_size=size, max_epochs=epochs) for size in sizes for phase in recipe[-2:]]
     return CNNClassifier(
         arguments.backbone,
         weights=arguments.weights,
         phases=phases,
         max_epochs=epochs,
         augmentation="top_down",
+        averaging="ema",
+        lr=2e-3,
+        weight_decay=0.01,
         random_state=0,
     )
 
