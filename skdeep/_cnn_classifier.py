@@ -558,8 +558,10 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         score = self._scorer(held, targets)
         self._check_groups(phases, backbones, device, self.net_.module_ if goes_on else None)
         store = open_store(self.cache)
-        for part in (learnt, held) if not all(phase.trains_head_only for phase in phases) or augmentation else ():
-            if part is not None:
+        passes_store = all(phase.trains_head_only and not phase.adapt_bn for phase in phases) and augmentation is None
+        for part in (learnt, held):
+            # what goes through the store is checked there
+            if part is not None and not passes_store:
                 cache, digests = (store.pictures, store.digests) if store else (None, None)
                 check_images(part.X, backbones[0].geometry, cache, digests)
         return _Plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,7 +22,11 @@ def learning_batch_norms(module: nn.Module) -> list[nn.Module]:
 
 
 def settle_batch_norm(
-    module: nn.Module, layers: Sequence[nn.Module], batches: Iterable[Arguments], device: str
+    module: nn.Module,
+    layers: Sequence[nn.Module],
+    batches: Iterable[Arguments],
+    device: str,
+    n_batches: int = 100,
 ) -> None:
     """Give batch normalisations the statistics of the trained network over the training rows; then evaluation mode.
 
@@ -33,8 +38,10 @@ def settle_batch_norm(
     layers : sequence of batch normalisations
         Others of the module stay as they are.
     batches : iterable of dict of str to tensor
-        The training rows as the module takes them.
+        The training rows as the module takes them, in random order.
     device : str
+    n_batches : int, default=100
+        The most that are looked at.
 
     References
     ----------
@@ -50,7 +57,7 @@ def settle_batch_norm(
         layer.momentum = None  # the plain average over batches
         layer.train()
     with torch.no_grad():
-        for arguments in batches:
+        for arguments in itertools.islice(batches, n_batches):
             module(**{name: values.to(device) for name, values in arguments.items()})
     for layer, momentum in zip(normalisations, momenta, strict=True):
         layer.momentum = momentum

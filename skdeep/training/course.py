@@ -30,8 +30,8 @@ OPTIMIZERS = ("adamw", "sgd")
 AVERAGES = ("ema", "snapshots")
 
 _PLAIN_RATE = 1e-3  # where none can be found
-# Batches that tell the statistics of batch normalisation well enough: to keep, and to see how an epoch went.
-_N_SETTLING, _N_GLANCING = 100, 10
+# Batches that tell the statistics of batch normalisation well enough to see how an epoch went.
+_N_GLANCING = 10
 
 Record = dict[str, Any]
 
@@ -279,12 +279,12 @@ class Course:
         n_before = sum(end < last for end in cycle_ends(phase))
         state.snapshots = [*state.snapshots[:n_before], _weights(self.net.module_)]
 
-    def _settle(self, stage: Stage, n_batches: int = _N_SETTLING) -> None:
+    def _settle(self, stage: Stage, n_batches: int = 100) -> None:
         module = self.net.module_
         self.net.set_learning()
         batches = Batches(stage.lesson, self._n_at_once, self._options.seed, stage.plain)
-        rows = (arguments for arguments, _ in itertools.islice(batches, n_batches))
-        settle_batch_norm(module, learning_batch_norms(module), rows, self.net.device)
+        rows = (arguments for arguments, _ in batches)
+        settle_batch_norm(module, learning_batch_norms(module), rows, self.net.device, n_batches)
 
     def _with_rate(self, phase: Phase, stage: Stage) -> Phase:
         """The phase with a rate of its own, which is found where nobody gave one."""
