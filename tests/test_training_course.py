@@ -261,9 +261,17 @@ def test_batches_are_not_kept_in_the_history_of_the_net() -> None:
 def test_a_glance_at_an_epoch_takes_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     X, Y = make_problem(300)
     n_batches: list[int] = []
+    settle = course.settle_batch_norm
 
-    def noting(module: nn.Module, layers: Any, batches: Any, device: str) -> None:
-        n_batches.append(len(list(batches)))
+    def noting(module: nn.Module, layers: Any, batches: Any, *arguments: Any) -> None:
+        n_batches.append(0)
+
+        def counted() -> Iterator[Any]:
+            for batch in batches:
+                n_batches[-1] += 1
+                yield batch
+
+        settle(module, layers, counted(), *arguments)
 
     monkeypatch.setattr(course, "settle_batch_norm", noting)
     stopping = Stopping(n_iter_no_change=20, tol=0.0)
