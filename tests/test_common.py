@@ -11,35 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from skdeep import CNNClassifier, CNNFeatureExtractor, TabularClassifier
+from skdeep.utils import expected_failed_checks
 
 Array = NDArray[Any]
 
-REPEATED = "minibatches of repeated rows are other minibatches; equal for full batches, see test_training"
-WEIGHTS = {
-    "check_sample_weight_equivalence_on_dense_data": REPEATED,
-    "check_sample_weight_equivalence_on_sparse_data": REPEATED,
-}
-OTHER_WORDS = "the error says what images need, in other words than the check looks for"
-NO_FEATURES = "columns of pixels are no features; see test_another_number_of_columns_is_refused"
-ON_IMAGES = {
-    "check_complex_data": OTHER_WORDS,
-    "check_estimators_empty_data_messages": OTHER_WORDS,
-    "check_fit2d_predict1d": OTHER_WORDS,
-    "check_n_features_in": NO_FEATURES,
-    "check_n_features_in_after_fitting": NO_FEATURES,
-    "check_positive_only_tag_during_fit": "the first column alone is a pixel, and the check leaves it positive",
-}
-NEGATIVE = {
-    "check_decision_proba_consistency": "its rows hold negative pixels, whatever the tag says",
-    "check_class_weight_classifiers": "its rows hold negative pixels; see test_training_losses and "
-    "test_rare_classes_weigh_more_where_they_are_balanced",
-}
 # Neither passes nor fails everywhere.
 FLOAT32 = {
     "check_methods_subset_invariance": "float32 matrix products differ by about 1e-7 with the batch; see "
@@ -55,13 +36,7 @@ ESTIMATORS = [
 ]
 
 
-def expected_failures(estimator: Any) -> dict[str, str]:
-    if isinstance(estimator, TabularClassifier):
-        return WEIGHTS
-    return {**ON_IMAGES, **WEIGHTS, **NEGATIVE} if is_classifier(estimator) else ON_IMAGES
-
-
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures, xfail_strict=True)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failed_checks, xfail_strict=True)
 def test_estimator_passes_check(estimator: Any, check: Any) -> None:
     if check.func.__name__ in FLOAT32:
         pytest.xfail(FLOAT32[check.func.__name__])

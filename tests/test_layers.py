@@ -15,7 +15,7 @@ import skdeep
 
 ROOT = Path(skdeep.__file__).parent
 GROUND = {"exceptions", "_blobcache", "_cachefile", "_codec", "_tensorfile", "_text", "_validation"}
-SCALARS = {"metrics", "model_selection", "multilabel", "datasets"}
+SCALARS = {"metrics", "model_selection", "multilabel", "datasets", "utils"}
 ESTIMATORS = {"_cnn_classifier", "_feature_extractor", "_tabular"}
 IMAGES = {"images"}
 BACKBONES = {"backbones"} | IMAGES

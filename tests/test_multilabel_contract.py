@@ -21,24 +21,49 @@ from sklearn.utils import get_tags
 from skmultilearn.problem_transform import BinaryRelevance as SkMultilearnBinaryRelevance
 
 from skdeep.metrics import get_scorer, get_scorer_names
-from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, MLkNN, SkMultilearnClassifier
+from skdeep.multilabel import (
+    BinaryRelevance,
+    BRkNN,
+    ClassifierChain,
+    EnsembleOfClassifierChains,
+    LabelPowerset,
+    MLkNN,
+    MultilabelBaggingClassifier,
+    MultilabelCalibratedClassifierCV,
+    MultilabelThresholdCV,
+    RAkEL,
+    SkMultilearnClassifier,
+    StackedBinaryRelevance,
+)
 
 N_LABELS = [1, 2, 3, 14]
 BASE = LogisticRegression(max_iter=1000)
 CLASSIFIERS = {
     "BinaryRelevance": BinaryRelevance(BASE),
+    "BRkNN": BRkNN(9),
     "ClassifierChain": ClassifierChain(BASE, order="random", random_state=0),
+    "EnsembleOfClassifierChains": EnsembleOfClassifierChains(BASE, n_estimators=3, random_state=0),
     "LabelPowerset": LabelPowerset(BASE),
     "MLkNN": MLkNN(),
+    "MultilabelBaggingClassifier": MultilabelBaggingClassifier(BinaryRelevance(BASE), n_estimators=3, random_state=0),
+    "MultilabelCalibratedClassifierCV": MultilabelCalibratedClassifierCV(BinaryRelevance(BASE), cv=3),
+    "MultilabelThresholdCV": MultilabelThresholdCV(BinaryRelevance(BASE), cv=3),
+    "RAkEL": RAkEL(BASE, random_state=0),
     "SkMultilearnClassifier": SkMultilearnClassifier(SkMultilearnBinaryRelevance(BASE)),
+    "StackedBinaryRelevance": StackedBinaryRelevance(BASE, cv=3),
 }
 FIRST_PARAMETER = {
-    "BinaryRelevance": "estimator__C",
-    "ClassifierChain": "estimator__C",
-    "LabelPowerset": "estimator__C",
-    "MLkNN": "s",
+    **dict.fromkeys(CLASSIFIERS, "estimator__C"),
+    "BRkNN": "n_neighbors",
+    "MLkNN": "n_neighbors",
+    **dict.fromkeys(
+        ["MultilabelBaggingClassifier", "MultilabelCalibratedClassifierCV", "MultilabelThresholdCV"],
+        "estimator__estimator__C",
+    ),
     "SkMultilearnClassifier": "estimator__classifier__C",
 }
+NEIGHBORS = ["BRkNN", "MLkNN"]
+DRAWN = ["EnsembleOfClassifierChains", "MultilabelBaggingClassifier", "RAkEL"]  # by the number of the label or the row
 
 
 @pytest.fixture(params=CLASSIFIERS)
@@ -79,8 +104,10 @@ def test_outputs_keep_the_contract(classifier: Any, n_labels: int) -> None:
     assert classifier.n_features_in_ == 5
 
 
-# LabelPowerset predicts the most probable set instead.
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "LabelPowerset"])
+# LabelPowerset predicts the most probable set instead, MultilabelThresholdCV from another threshold on.
+@pytest.mark.parametrize(
+    "name", [name for name in CLASSIFIERS if name not in ("LabelPowerset", "MultilabelThresholdCV")]
+)
 def test_predictions_are_the_labels_at_least_as_probable_as_not(name: str) -> None:
     X, Y = make_problem(3)
     classifier = clone(CLASSIFIERS[name]).fit(X, Y)
@@ -115,7 +142,11 @@ def test_grid_search_scores_probabilities(name: str, classifier: Any, n_labels: 
     if n_labels == 1:  # of more, scikit-learn's log loss takes the columns for classes that exclude each other
         scoring.append("neg_log_loss")
     search = GridSearchCV(
-        classifier, {FIRST_PARAMETER[name]: [0.5, 2.0]}, scoring=scoring, refit="roc_auc", cv=KFold(3)
+        classifier,
+        {FIRST_PARAMETER[name]: [5, 9] if name in NEIGHBORS else [0.5, 2.0]},
+        scoring=scoring,
+        refit="roc_auc",
+        cv=KFold(3),
     )
     search.fit(X, Y)
     assert all(np.isfinite(search.cv_results_[f"mean_test_{score}"]).all() for score in scoring)
@@ -157,7 +188,7 @@ def test_label_names_come_from_a_data_frame(classifier: Any) -> None:
     assert classifier.fit(X, pd.DataFrame(Y, columns=["road", "water"])).label_names_.tolist() == ["road", "water"]
 
 
-@pytest.mark.parametrize("name", ["BinaryRelevance", "LabelPowerset", "MLkNN", "SkMultilearnClassifier"])
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in [*DRAWN, "ClassifierChain"]])
 def test_columns_follow_the_labels(name: str) -> None:
     X, Y = make_problem(4)
     order = np.array([2, 0, 3, 1])
@@ -166,7 +197,8 @@ def test_columns_follow_the_labels(name: str) -> None:
     np.testing.assert_allclose(permuted, straight[:, order], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "MLkNN"])
+@pytest.mark.filterwarnings("ignore:Labels with fewer than")  # of the folds inside
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in NEIGHBORS])
 @pytest.mark.parametrize("value", [0, 1])
 def test_label_with_one_value_in_training_is_certain(name: str, value: int) -> None:
     X, Y = make_problem(4)
@@ -179,7 +211,8 @@ def test_label_with_one_value_in_training_is_certain(name: str, value: int) -> N
     assert (classifier.predict(X)[:, [0, 2, 3]] == Y[:, [0, 2, 3]]).mean() > 0.8
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "MLkNN"])
+@pytest.mark.filterwarnings("ignore:Labels with fewer than")  # of the folds inside
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in NEIGHBORS])
 def test_target_with_no_varying_label_is_certain(name: str) -> None:
     X, Y = make_problem(3)
     Y[:] = [1, 0, 1]
@@ -207,7 +240,7 @@ def test_second_fit_forgets_the_first(classifier: Any) -> None:
     assert classifier.predict(X[:, :4]).shape == (len(X), 2)
 
 
-@pytest.mark.parametrize("name", ["BinaryRelevance", "ClassifierChain", "MLkNN"])
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if "n_jobs" in CLASSIFIERS[name].get_params()])
 def test_n_jobs_changes_no_answer(name: str) -> None:
     X, Y = make_problem(3)
     one, two = (clone(CLASSIFIERS[name]).set_params(n_jobs=n_jobs).fit(X, Y) for n_jobs in (None, 2))

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _num_samples
 IMAGE_COLUMN = "image"
 
 
-def append_labels(X: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> Any:
+def append_labels(X: Any, labels: NDArray[Any], names: Iterable[str]) -> Any:
     """Append labels to the rows of ``X`` as further features.
 
     =====================================  ==========================================================================
@@ -23,8 +23,8 @@ def append_labels(X: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> An
     anything, if there is no label         ``X`` itself
     sparse matrix or array                 CSR of the same family, the labels as last columns
     DataFrame                              DataFrame with one more column a label
-    rows of numbers (2-D)                  array, the labels as last columns; the dtype as numpy promotes it with uint8,
-                                           so that float32 stays float32 and pixels stay uint8
+    rows of numbers (2-D)                  array, the labels as last columns; floats keep their dtype, pixels stay uint8
+                                           beside labels of 0 and 1
     all else: paths, images, 4-D arrays    DataFrame: a first column ``"image"`` of paths or images, then the labels
     =====================================  ==========================================================================
 
@@ -32,8 +32,8 @@ def append_labels(X: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> An
     ----------
     X : any
         The rows.
-    labels : ndarray of uint8 of shape (n_samples, n_earlier)
-        The earlier labels.
+    labels : ndarray of shape (n_samples, n_earlier)
+        The earlier labels: 0 and 1 as uint8, or probabilities.
     names : iterable of str of length n_earlier
         Their names. In a DataFrame, a name that a column already has gets underscores until it is free.
 
@@ -45,13 +45,20 @@ def append_labels(X: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> An
     if labels.shape[1] == 0:
         return X
     if sparse.issparse(X):
+        labels = _as_rows_are(labels, X.dtype)
         block = sparse.csr_array(labels) if isinstance(X, sparse.sparray) else sparse.csr_matrix(labels)
         return sparse.hstack([X, block], format="csr")
     if _is_frame(X):
         return _append_columns(X, labels, names)
     if _is_table(X):
-        return np.hstack([np.asarray(X), labels])
+        table = np.asarray(X)
+        return np.hstack([table, _as_rows_are(labels, table.dtype)])
     return _append_columns(_image_frame(X), labels, names)
+
+
+def _as_rows_are(labels: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Probabilities are float64, and would make a table of float32 twice as large."""
+    return labels.astype(dtype) if dtype.kind == "f" else labels
 
 
 def _is_frame(X: Any) -> bool:
@@ -79,7 +86,7 @@ def _image_frame(X: Any) -> Any:
     return pd.DataFrame({IMAGE_COLUMN: column})
 
 
-def _append_columns(frame: Any, labels: NDArray[np.uint8], names: Iterable[str]) -> Any:
+def _append_columns(frame: Any, labels: NDArray[Any], names: Iterable[str]) -> Any:
     import pandas as pd
 
     # scikit-learn refuses a frame in which some column names are strings and others are not.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples, check_is_fitted
@@ -18,20 +17,25 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from skdeep.multilabel._base import (
     ProblemTransformation,
     base_has,
+    bounded_logit,
     fit_label,
     has_decision,
     label_decision,
     label_probability,
     predict_label,
 )
+from skdeep.multilabel._binary_relevance import BinaryRelevance
 from skdeep.multilabel._chain_features import append_labels
+from skdeep.multilabel._chain_inference import Beam, Sampling, search_chain
+from skdeep.multilabel._chain_order import settle_order
+from skdeep.multilabel._out_of_fold import Question, out_of_fold, split_folds
 
 
 class ClassifierChain(ProblemTransformation):
     """Binary classifiers in a chain, each of which sees the earlier labels as further features.
 
-    Links learn from the true earlier labels, so they are independent at fit and are fitted at the same time with
-    ``n_jobs``; they predict from the predicted (0 or 1) earlier labels.
+    By default links learn from the true earlier labels, so that they are independent at fit and are fitted at the same
+    time with ``n_jobs``; and they predict from the predicted (0 or 1) earlier labels, one after the other.
 
     Parameters
     ----------
@@ -40,13 +44,31 @@ class ClassifierChain(ProblemTransformation):
         earlier labels too: as last columns of a table (an array, a sparse matrix or a DataFrame), otherwise (paths,
         images) as columns of a DataFrame whose first column, ``"image"``, holds the paths or images. In a DataFrame the
         new columns have the names of the labels, with underscores after a name that is taken.
-    order : "random" or array-like of int of shape (n_labels,), default=None
-        The labels from the first link to the last; None is the order of the columns of ``y``.
+    order : "random", "dependence" or array-like of int of shape (n_labels,), default=None
+        The labels from the first link to the last; None is the order of the columns of ``y``. ``"dependence"`` learns
+        it: the labels' mutual information makes a maximum spanning tree, and each label comes after its parent [2]_.
+    chain_method : {"predict", "predict_proba"}, default="predict"
+        Whether later links see earlier labels as predictions (0 or 1) or as probabilities.
+    cv : int, splitter, iterable of splits, "in_sample" or None, default=None
+        What later links learn from: None is the true earlier labels. Otherwise it is what the earlier links say of
+        them, so that links learn from the kind of input that they get in prediction [3]_: ``"in_sample"`` of the rows
+        that they have learnt from, a number of folds (stratified by all labels) or a splitter of rows that they have
+        not.
+    inference : {"greedy", "beam", "monte_carlo"}, default="greedy"
+        How label sets are found. ``"greedy"`` decides link by link. The others take the chain for the joint
+        distribution of the labels (a probabilistic classifier chain [4]_), need a base with ``predict_proba``, and
+        search for its most probable label set: ``"beam"`` among the ``beam_width`` most probable beginnings [5]_,
+        ``"monte_carlo"`` among ``n_draws`` label sets drawn from it [6]_. They ask each link up to that many times.
+    beam_width : int, default=15
+        How many beginnings of label sets a beam search follows for each row. 1 is greedy; ``2 ** n_labels`` is
+        exhaustive.
+    n_draws : int, default=100
+        How many label sets ``"monte_carlo"`` draws for each row.
     random_state : int, RandomState instance or None, default=None
-        Draws the order if it is ``"random"``.
+        Draws the order if it is ``"random"``, and the seed of ``"monte_carlo"``, which is the same at each prediction.
     n_jobs : int, default=None
-        How many links are fitted at the same time. None is 1 unless in a ``joblib.parallel_config`` context, -1 is all
-        processors.
+        How many links (with ``cv``, how many folds) are fitted at the same time. None is 1 unless in a
+        ``joblib.parallel_config`` context, -1 is all processors.
 
     Attributes
     ----------
@@ -67,12 +89,29 @@ class ClassifierChain(ProblemTransformation):
     See Also
     --------
     BinaryRelevance : No label sees another.
+    EnsembleOfClassifierChains : Many chains of random order vote.
     LabelPowerset : Each distinct set of labels is a class.
+
+    Notes
+    -----
+    The most probable label set is what maximises subset accuracy. For Hamming loss and rankings take
+    ``predict_proba``: with ``"beam"`` and ``"monte_carlo"`` it estimates the marginal probability of each label, which
+    is exact for an exhaustive beam and unbiased for ``"monte_carlo"`` [4]_.
 
     References
     ----------
-    J. Read, B. Pfahringer, G. Holmes, E. Frank, "Classifier chains for multi-label classification", Machine Learning
-    85(3), 2011, section 3.
+    .. [1] J. Read, B. Pfahringer, G. Holmes, E. Frank, "Classifier chains for multi-label classification", Machine
+       Learning 85(3), 2011, section 3.
+    .. [2] J. H. Zaragoza, L. E. Sucar, E. F. Morales, C. Bielza, P. Larrañaga, "Bayesian chain classifiers for
+       multidimensional classification", IJCAI 2011; here the label of most information in all is the root.
+    .. [3] R. Senge, J. J. del Coz, E. Hüllermeier, "Rectifying classifier chains for multi-label classification", LWA
+       2013 (nested stacking).
+    .. [4] K. Dembczyński, W. Cheng, E. Hüllermeier, "Bayes optimal multilabel classification via probabilistic
+       classifier chains", ICML 2010.
+    .. [5] A. Kumar, S. Vembu, A. K. Menon, C. Elkan, "Beam search algorithms for multilabel learning", Machine Learning
+       92, 2013.
+    .. [6] J. Read, L. Martino, D. Luengo, "Efficient Monte Carlo methods for multi-dimensional learning with classifier
+       chains", Pattern Recognition 47(3), 2014.
 
     Examples
     --------
@@ -86,11 +125,18 @@ class ClassifierChain(ProblemTransformation):
            [0, 1, 0]])
     >>> [link.n_features_in_ for link in chain.estimators_]
     [20, 21, 22]
+    >>> chain.set_params(inference="beam", beam_width=8).predict_proba(X[:2]).shape
+    (2, 3)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "predict"])],
-        "order": [StrOptions({"random"}), "array-like", None],
+        "order": [StrOptions({"random", "dependence"}), "array-like", None],
+        "chain_method": [StrOptions({"predict", "predict_proba"})],
+        "cv": ["cv_object", StrOptions({"in_sample"})],
+        "inference": [StrOptions({"greedy", "beam", "monte_carlo"})],
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "n_draws": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     }
@@ -100,16 +146,26 @@ class ClassifierChain(ProblemTransformation):
         estimator: Any,
         *,
         order: str | ArrayLike | None = None,
+        chain_method: str = "predict",
+        cv: Any = None,
+        inference: str = "greedy",
+        beam_width: int = 15,
+        n_draws: int = 100,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.estimator = estimator
         self.order = order
+        self.chain_method = chain_method
+        self.cv = cv
+        self.inference = inference
+        self.beam_width = beam_width
+        self.n_draws = n_draws
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
-        """Fit one clone of the base to each label and the true labels before it.
+        """Fit one clone of the base to each label and the labels before it.
 
         Parameters
         ----------
@@ -130,20 +186,17 @@ class ClassifierChain(ProblemTransformation):
         ------
         ValueError
             If ``y`` is no indicator or has not one row for each row of ``X``, if ``order`` is no permutation of the
-            labels, or if the base is a regressor.
+            labels, if the base is a regressor, or if it lacks the ``predict_proba`` that ``chain_method`` or
+            ``inference`` needs.
         """
         indicator, label_names, base_params = self._check_fit(X, y, fit_params)
-        order = self._check_order(indicator.shape[1])
+        self._check_inference()
+        random_state = check_random_state(self.random_state)
+        order = settle_order(self.order, indicator, random_state)
+        self._seed = int(random_state.randint(np.iinfo(np.int32).max))
         chained, names = indicator[:, order], label_names[order]
-        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_label)(
-                clone(self.estimator),
-                append_labels(X, chained[:, :link], names[:link]),
-                chained[:, link].astype(np.int64),
-                base_params,
-            )
-            for link in range(len(order))
-        )
+        fit_links = self._fit_to_true_labels if self.cv is None else self._fit_to_predicted_labels
+        self.estimators_ = fit_links(X, chained, names, base_params)
         self.order_ = order
         # only the first link's features are those of X; a constant has seen none
         self._note_fit(label_names, self.estimators_[:1])
@@ -161,12 +214,11 @@ class ClassifierChain(ProblemTransformation):
         -------
         indicator : ndarray of int of shape (n_samples, n_labels)
         """
-        predicted, _ = self._walk(X)
-        return predicted.astype(np.int64)
+        return self._walk(X, predict_label) if self.inference == "greedy" else self._search(X)[0]
 
     @available_if(base_has("predict_proba"))
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Predict the probability of each label, given the labels that were predicted before it.
+        """Predict the probability of each label.
 
         Parameters
         ----------
@@ -176,13 +228,13 @@ class ClassifierChain(ProblemTransformation):
         Returns
         -------
         probabilities : ndarray of float of shape (n_samples, n_labels)
+            Given what was predicted of the labels before it if ``inference`` is ``"greedy"``, else the marginal one.
         """
-        _, probabilities = self._walk(X, label_probability)
-        return np.column_stack(probabilities)
+        return self._walk(X, label_probability) if self.inference == "greedy" else self._search(X)[1]
 
     @available_if(has_decision)
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Compute the decision value of each label; above 0 the label is predicted.
+        """Compute the decision value of each label; in a greedy chain the label is predicted above 0.
 
         Parameters
         ----------
@@ -192,41 +244,94 @@ class ClassifierChain(ProblemTransformation):
         Returns
         -------
         values : ndarray of float of shape (n_samples, n_labels)
-            The base's own decision values if it has any, else the logits of its probabilities, at most 36.04 in size.
+            The base's own decision values if it has any and ``inference`` is ``"greedy"``, else the logits of
+            ``predict_proba``, at most 36.04 in size.
         """
-        _, values = self._walk(X, label_decision)
-        return np.column_stack(values)
+        if self.inference != "greedy":
+            return bounded_logit(self.predict_proba(X))
+        return self._walk(X, label_decision)
 
-    def _check_order(self, n_labels: int) -> NDArray[np.intp]:
-        if self.order is None:
-            return np.arange(n_labels)
-        if isinstance(self.order, str):
-            return check_random_state(self.random_state).permutation(n_labels)
-        order = np.asarray(self.order)
-        if order.shape != (n_labels,) or not np.array_equal(np.sort(order), np.arange(n_labels)):
+    def _check_inference(self) -> None:
+        if self.inference != "greedy" and self.chain_method == "predict_proba":
             raise ValueError(
-                f"The 'order' parameter of ClassifierChain must name each of the {n_labels} labels once, "
-                f"as a permutation of 0 to {n_labels - 1}. Got {self.order!r} instead."
+                f"inference={self.inference!r} follows label sets, so later links must see labels: give "
+                "chain_method='predict'. Got chain_method='predict_proba'."
             )
-        return order.astype(np.intp)
+        needing = {"chain_method": self.chain_method == "predict_proba", "inference": self.inference != "greedy"}
+        for name in (name for name, needs in needing.items() if needs):
+            if not hasattr(self.estimator, "predict_proba"):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} needs a base with predict_proba, which {self.estimator!r} lacks."
+                )
 
-    def _walk(
-        self, X: Any, question: Callable[[Any, Any], NDArray[Any]] | None = None
-    ) -> tuple[NDArray[np.uint8], list[NDArray[Any]]]:
-        """Go along the chain; return the predicted labels and the answers of the links, both in the order of ``y``."""
+    def _fit_to_true_labels(
+        self, X: Any, chained: NDArray[np.uint8], names: NDArray[np.object_], base_params: dict[str, Any]
+    ) -> list[Any]:
+        return Parallel(n_jobs=self.n_jobs)(
+            delayed(fit_label)(
+                clone(self.estimator),
+                append_labels(X, chained[:, :link], names[:link]),
+                chained[:, link].astype(np.int64),
+                base_params,
+            )
+            for link in range(chained.shape[1])
+        )
+
+    def _fit_to_predicted_labels(
+        self, X: Any, chained: NDArray[np.uint8], names: NDArray[np.object_], base_params: dict[str, Any]
+    ) -> list[Any]:
+        splits = None if self.cv == "in_sample" else split_folds(self.cv, X, chained)
+        links: list[Any] = []
+        earlier = self._no_labels_yet(*chained.shape)
+        for link in range(chained.shape[1]):
+            extended = append_labels(X, earlier[:, :link], names[:link])
+            target = chained[:, link].astype(np.int64)
+            links.append(fit_label(clone(self.estimator), extended, target, base_params))
+            if link == chained.shape[1] - 1:
+                break
+            if splits is None:
+                earlier[:, link] = self._told()(links[-1], extended)
+            else:
+                # binary relevance of one label knows what to do where a fold has one value only
+                single, question = BinaryRelevance(self.estimator), getattr(BinaryRelevance, self.chain_method)
+                answers = out_of_fold(single, extended, target, splits, question, base_params, self.n_jobs)
+                earlier[:, link] = answers[:, 0]
+        return links
+
+    def _told(self) -> Question:
+        """What of an earlier label the later links are told."""
+        return predict_label if self.chain_method == "predict" else label_probability
+
+    def _no_labels_yet(self, n_samples: int, n_labels: int) -> NDArray[Any]:
+        return np.zeros((n_samples, n_labels), dtype=np.uint8 if self.chain_method == "predict" else np.float64)
+
+    def _walk(self, X: Any, question: Question) -> NDArray[Any]:
+        """Go along the chain link by link; return the links' answers in the order of ``y``."""
         check_is_fitted(self, "estimators_")
-        n_labels = len(self.order_)
-        chained = np.zeros((_num_samples(X), n_labels), dtype=np.uint8)
+        told = self._told()
         names = self.label_names_[self.order_]
+        earlier = self._no_labels_yet(_num_samples(X), len(self.order_))
         answers = []
         for link, fitted in enumerate(self.estimators_):
-            extended = append_labels(X, chained[:, :link], names[:link])
-            if question is not None:
-                answers.append(question(fitted, extended))
-            if question is None or link < n_labels - 1:
-                chained[:, link] = predict_label(fitted, extended)
+            extended = append_labels(X, earlier[:, :link], names[:link])
+            answers.append(question(fitted, extended))
+            if link < len(self.order_) - 1:
+                earlier[:, link] = answers[-1] if question is told else told(fitted, extended)
+        return np.column_stack([answers[position] for position in np.argsort(self.order_)])
+
+    def _search(self, X: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Search the chain; return the most probable label sets and the marginals, both in the order of ``y``."""
+        check_is_fitted(self, "estimators_")
+        names = self.label_names_[self.order_]
+
+        def ask(link: int, earlier: NDArray[np.uint8]) -> NDArray[np.float64]:
+            return label_probability(self.estimators_[link], append_labels(X, earlier, names[:link]))
+
+        sampling = self.inference == "monte_carlo"
+        choose = Sampling(self.n_draws, np.random.RandomState(self._seed)) if sampling else Beam(self.beam_width)
+        label_sets, marginals = search_chain(ask, _num_samples(X), len(self.order_), choose)
         positions = np.argsort(self.order_)
-        return chained[:, positions], [answers[position] for position in positions if answers]
+        return label_sets[:, positions].astype(np.int64), marginals[:, positions]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.neighbors import VALID_METRICS, NearestNeighbors
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval
 
-from skdeep._validation import check_indicator, indicator_classes
-from skdeep.multilabel._base import bounded_logit, set_multilabel_tags
-
-_METRICS = set().union(*VALID_METRICS.values()) - {"precomputed"}
+from skdeep.multilabel._neighbors import NeighborsClassifier
 
 
-class MLkNN(ClassifierMixin, BaseEstimator):
+class MLkNN(NeighborsClassifier):
     """Multi-label k-nearest neighbours.
 
     For each label, how many of a row's k nearest neighbours have it is weighed against how many such neighbours the
@@ -36,8 +30,11 @@ class MLkNN(ClassifierMixin, BaseEstimator):
         False gives the numbers of scikit-multilearn, where each row is its own nearest neighbour.
     metric : str or callable, default="euclidean"
         Distance, as :class:`~sklearn.neighbors.NearestNeighbors` takes it.
-    algorithm : {"auto", "ball_tree", "kd_tree", "brute"}, default="auto"
-        How neighbours are searched, as :class:`~sklearn.neighbors.NearestNeighbors` takes it.
+    algorithm : {"auto", "ball_tree", "kd_tree", "brute", "torch"}, default="auto"
+        How neighbours are searched, as :class:`~sklearn.neighbors.NearestNeighbors` takes it; always exactly.
+        ``"torch"`` compares all rows in float64 on ``device``, and takes dense rows and Euclidean distances only.
+    device : str, default="auto"
+        Where ``"torch"`` searches: a device of torch, or ``"auto"`` for the fastest that has float64.
     n_jobs : int, default=None
         Parallel jobs of the search.
 
@@ -49,12 +46,16 @@ class MLkNN(ClassifierMixin, BaseEstimator):
         The columns of ``y`` if it was a DataFrame, else ``"y0", "y1", ...``.
     posterior_ : ndarray of float of shape (n_neighbors + 1, n_labels)
         ``posterior_[c, l]`` is the probability of label l for a row of which c neighbours have it.
-    neighbors_ : NearestNeighbors
-        The fitted search.
+    neighbors_ : object
+        The fitted search: a :class:`~sklearn.neighbors.NearestNeighbors`, or torch's.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of object of shape (n_features_in_,)
         Names of the features, if ``X`` was a DataFrame with column names that are all strings.
+
+    See Also
+    --------
+    BRkNN : The share of neighbours that have a label, as it is.
 
     References
     ----------
@@ -76,12 +77,9 @@ class MLkNN(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        **NeighborsClassifier._parameter_constraints,
         "s": [Interval(Real, 0, None, closed="neither")],
         "exclude_self": ["boolean"],
-        "metric": [StrOptions(_METRICS), callable],
-        "algorithm": [StrOptions({"auto", "ball_tree", "kd_tree", "brute"})],
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -92,6 +90,7 @@ class MLkNN(ClassifierMixin, BaseEstimator):
         exclude_self: bool = True,
         metric: str | Callable[..., float] = "euclidean",
         algorithm: str = "auto",
+        device: str = "auto",
         n_jobs: int | None = None,
     ) -> None:
         self.n_neighbors = n_neighbors
@@ -99,6 +98,7 @@ class MLkNN(ClassifierMixin, BaseEstimator):
         self.exclude_self = exclude_self
         self.metric = metric
         self.algorithm = algorithm
+        self.device = device
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -122,16 +122,9 @@ class MLkNN(ClassifierMixin, BaseEstimator):
             If ``X`` is no table of finite numbers, if ``y`` is no indicator or has not one row for each row of ``X``,
             or if there are too few rows for ``n_neighbors`` neighbours.
         """
-        self._validate_params()
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32])
-        indicator, self.label_names_ = check_indicator(X, y)
-        self._check_enough_rows(len(indicator))
-        self.classes_ = indicator_classes(indicator.shape[1])
-        self.neighbors_ = NearestNeighbors(
-            n_neighbors=self.n_neighbors, metric=self.metric, algorithm=self.algorithm, n_jobs=self.n_jobs
-        ).fit(X)
-        self._indicator = indicator
-        self.posterior_ = self._learn_posterior(self._count_neighbors(None if self.exclude_self else X))
+        X = self._fit_neighbors(X, y, besides_itself=self.exclude_self)
+        neighbors = self.neighbors_.kneighbors(None if self.exclude_self else X, return_distance=False)
+        self.posterior_ = self._learn_posterior(self._count(neighbors))
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:
@@ -160,42 +153,8 @@ class MLkNN(ClassifierMixin, BaseEstimator):
         -------
         probabilities : ndarray of float of shape (n_samples, n_labels)
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        counts = self._count_neighbors(X)
+        counts = self._count(self._neighbors_of(X))
         return np.take_along_axis(self.posterior_, counts, axis=0)
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the decision value of each label.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        values : ndarray of float of shape (n_samples, n_labels)
-            The logits of ``predict_proba``.
-        """
-        return bounded_logit(self.predict_proba(X))
-
-    def _check_enough_rows(self, n_samples: int) -> None:
-        needed = self.n_neighbors + (1 if self.exclude_self else 0)
-        if n_samples < needed:
-            reason = ", as a row is no neighbour of itself" if self.exclude_self else ""
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors} needs at least {needed} training rows{reason}; "
-                f"got n_samples={n_samples}. Lower n_neighbors or give more rows."
-            )
-
-    def _count_neighbors(self, X: Any) -> NDArray[np.intp]:
-        """Count the neighbours of each row that have each label; ``X=None`` is the training rows without themselves."""
-        neighbors = self.neighbors_.kneighbors(X, return_distance=False)
-        counts = np.zeros((len(neighbors), self._indicator.shape[1]), dtype=np.intp)
-        for nth in neighbors.T:  # one neighbour at a time keeps memory at the size of the answer
-            counts += self._indicator[nth]
-        return counts
 
     def _learn_posterior(self, counts: NDArray[np.intp]) -> NDArray[np.float64]:
         has_label = self._indicator.astype(bool)
@@ -213,8 +172,3 @@ class MLkNN(ClassifierMixin, BaseEstimator):
         cells = (counts * n_labels + np.arange(n_labels))[rows]
         histogram = np.bincount(cells, minlength=(self.n_neighbors + 1) * n_labels).reshape(-1, n_labels)
         return (self.s + histogram) / (self.s * (self.n_neighbors + 1) + histogram.sum(axis=0))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = set_multilabel_tags(super().__sklearn_tags__())
-        tags.input_tags.sparse = True
-        return tags

@@ -1,0 +1,205 @@
+"""Ensembles that vote on labels: bagging, chains of random orders, random labelsets."""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import make_multilabel_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from skdeep.multilabel import (
+    BinaryRelevance,
+    ClassifierChain,
+    EnsembleOfClassifierChains,
+    LabelPowerset,
+    MLkNN,
+    MultilabelBaggingClassifier,
+    RAkEL,
+)
+
+Problem = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    X, Y = make_multilabel_classification(n_samples=150, n_features=8, n_classes=5, n_labels=2, random_state=3)
+    return X / X.std(axis=0), Y
+
+
+class Rows(ClassifierMixin, BaseEstimator):
+    """Remembers the rows, targets and weights that it was given."""
+
+    def __init__(self, random_state: Any = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Rows:
+        self.X_, self.y_, self.weight_ = X, y, sample_weight
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        return np.zeros((len(X), self.y_.shape[1]), dtype=int)
+
+
+def test_bagging_averages_its_members(problem: Problem) -> None:
+    X, Y = problem
+    bagging = MultilabelBaggingClassifier(BinaryRelevance(GaussianNB()), n_estimators=3, random_state=0).fit(X, Y)
+    mean = np.mean([member.predict_proba(X) for member in bagging.estimators_], axis=0)
+    np.testing.assert_allclose(bagging.predict_proba(X), mean)
+    np.testing.assert_array_equal(bagging.predict(X), mean >= 0.5)
+    votes = np.mean([member.predict(X) for member in bagging.estimators_], axis=0)
+    np.testing.assert_allclose(bagging.set_params(voting="hard").predict_proba(X), votes)
+
+
+def test_bagged_rows_keep_their_targets_and_weights() -> None:
+    X, Y = np.arange(20.0).reshape(-1, 1), np.arange(20).reshape(-1, 1) % 2
+    bagging = MultilabelBaggingClassifier(Rows(), n_estimators=4, random_state=0)
+    for member in bagging.fit(X, Y, sample_weight=np.arange(20)).estimators_:
+        assert len(member.X_) == 20
+        assert 1 < len(np.unique(member.X_)) < 20
+        np.testing.assert_array_equal(member.y_[:, 0], member.X_[:, 0] % 2)
+        np.testing.assert_array_equal(member.weight_, member.X_[:, 0])
+    drawn = [tuple(member.X_[:, 0]) for member in bagging.estimators_]
+    assert len(set(drawn)) == 4
+
+
+def test_pasted_rows_are_drawn_once_each() -> None:
+    X, Y = np.arange(20.0).reshape(-1, 1), np.arange(20).reshape(-1, 1) % 2
+    bagging = MultilabelBaggingClassifier(Rows(), max_samples=0.6, bootstrap=False, random_state=0).fit(X, Y)
+    assert all(len(np.unique(member.X_)) == len(member.X_) == 12 for member in bagging.estimators_)
+
+
+def test_ensemble_of_seeds_differs_in_random_states_alone(problem: Problem) -> None:
+    bagging = MultilabelBaggingClassifier(Rows(), bootstrap=False, random_state=0)
+    members = bagging.fit(*problem).estimators_
+    assert all(member.X_ is problem[0] for member in members)
+    assert len({member.random_state for member in members}) == 10
+    again = bagging.fit(*problem).estimators_
+    assert [member.random_state for member in again] == [member.random_state for member in members]
+
+
+def test_bagging_takes_paths_and_hands_down_the_names_of_labels() -> None:
+    paths = [f"{row}.jpg" for row in range(8)]
+    Y = pd.DataFrame({"road": [0, 1] * 4, "water": [0, 0, 1, 1] * 2})
+    for member in MultilabelBaggingClassifier(Rows(), n_estimators=2, random_state=0).fit(paths, Y).estimators_:
+        assert isinstance(member.X_, list)
+        assert member.y_.columns.tolist() == ["road", "water"]
+        np.testing.assert_array_equal(member.y_, Y.loc[[int(path[0]) for path in member.X_]])
+
+
+@pytest.mark.parametrize(
+    "base", [MLPClassifier(hidden_layer_sizes=(4,), max_iter=300, tol=1e-2), RandomForestClassifier(n_estimators=5)]
+)
+def test_bagging_takes_a_multilabel_classifier_of_scikit_learn(base: Any, problem: Problem) -> None:
+    X, Y = problem
+    bagging = MultilabelBaggingClassifier(base, n_estimators=2, random_state=0).fit(X, Y)
+    assert bagging.predict_proba(X).shape == Y.shape
+    assert (bagging.predict(X) == Y).mean() > 0.6
+
+
+def test_ensemble_of_chains_is_a_bag_of_chains_in_random_order(problem: Problem) -> None:
+    X, Y = problem
+    ours = EnsembleOfClassifierChains(LogisticRegression(), n_estimators=4, random_state=0).fit(X, Y)
+    chain = ClassifierChain(LogisticRegression(), order="random")
+    bag = MultilabelBaggingClassifier(chain, n_estimators=4, random_state=0).fit(X, Y)
+    np.testing.assert_array_equal(ours.predict_proba(X), bag.predict_proba(X))
+    assert len({tuple(chain.order_) for chain in ours.estimators_}) > 1
+
+
+def test_hard_votes_give_probabilities_to_a_base_that_has_none(problem: Problem) -> None:
+    X, Y = problem
+    for ensemble in (
+        EnsembleOfClassifierChains(LinearSVC(), n_estimators=4, random_state=0),
+        RAkEL(LinearSVC(), random_state=0),
+        MultilabelBaggingClassifier(BinaryRelevance(LinearSVC()), n_estimators=4, random_state=0),
+    ):
+        proba = ensemble.fit(X, Y).predict_proba(X)
+        assert ((proba >= 0) & (proba <= 1)).all()
+        assert len(np.unique(proba)) > 2
+        with pytest.raises(ValueError, match="voting='soft' needs a base with predict_proba"):
+            ensemble.set_params(voting="soft").fit(X, Y)
+
+
+def test_rakel_averages_the_powersets_of_its_labelsets(problem: Problem) -> None:
+    X, Y = problem
+    rakel = RAkEL(GaussianNB(), n_labelsets=6, random_state=0).fit(X, Y)
+    votes, voters = np.zeros(Y.shape), np.zeros(5)
+    for labels in rakel.labelsets_:
+        votes[:, labels] += LabelPowerset(GaussianNB()).fit(X, Y[:, labels]).predict_proba(X)
+        voters[labels] += 1
+    np.testing.assert_allclose(rakel.predict_proba(X), votes / voters)
+
+
+def test_rakel_of_one_labelset_of_all_labels_is_the_powerset(problem: Problem) -> None:
+    X, Y = problem
+    for overlapping in (True, False):
+        rakel = RAkEL(GaussianNB(), labelset_size=5, overlapping=overlapping, voting="hard").fit(X, Y)
+        np.testing.assert_array_equal(rakel.predict(X), LabelPowerset(GaussianNB()).fit(X, Y).predict(X))
+
+
+def test_disjoint_rakel_of_single_labels_is_binary_relevance(problem: Problem) -> None:
+    X, Y = problem
+    rakel = RAkEL(GaussianNB(), labelset_size=1, overlapping=False, random_state=0).fit(X, Y)
+    np.testing.assert_allclose(rakel.predict_proba(X), BinaryRelevance(GaussianNB()).fit(X, Y).predict_proba(X))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_labels=st.integers(1, 12),
+    size=st.integers(1, 12),
+    more=st.integers(0, 20),
+    overlapping=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_labelsets_are_distinct_and_hold_every_label(
+    n_labels: int, size: int, more: int, overlapping: bool, seed: int
+) -> None:
+    wanted = -(-n_labels // size) + more
+    rakel = RAkEL(GaussianNB(), labelset_size=size, n_labelsets=wanted, overlapping=overlapping)
+    drawn = [tuple(labels) for labels in rakel._draw_labelsets(n_labels, np.random.RandomState(seed))]
+    assert len(set(drawn)) == len(drawn)
+    assert {label for labels in drawn for label in labels} == set(range(n_labels))
+    assert all(list(labels) == sorted(set(labels)) for labels in drawn)
+    size = min(size, n_labels)
+    if overlapping:
+        assert {len(labels) for labels in drawn} == {size}
+        assert len(drawn) == min(wanted, comb(n_labels, size))
+    else:
+        assert sum(len(labels) for labels in drawn) == n_labels
+        assert len(drawn) == -(-n_labels // size)
+
+
+def test_too_few_labelsets_are_refused(problem: Problem) -> None:
+    with pytest.raises(
+        ValueError, match=r"n_labelsets=2 labelsets of 2 labels cannot hold all 5 labels: give at least 3"
+    ):
+        RAkEL(GaussianNB(), labelset_size=2, n_labelsets=2).fit(*problem)
+
+
+@pytest.mark.parametrize("overlapping", [True, False])
+def test_random_state_decides_the_labelsets_and_the_bases(overlapping: bool, problem: Problem) -> None:
+    X, Y = problem
+    base = DecisionTreeClassifier(max_features=1)
+    first, second, other = (
+        RAkEL(base, overlapping=overlapping, random_state=seed).fit(X[:90], Y[:90]) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert (first.predict_proba(X) != other.predict_proba(X)).any()
+
+
+def test_nested_ensembles_work(problem: Problem) -> None:
+    X, Y = problem
+    nested = MultilabelBaggingClassifier(RAkEL(GaussianNB()), n_estimators=2, random_state=0).fit(X, Y)
+    alone = MultilabelBaggingClassifier(MLkNN(), n_estimators=2, n_jobs=2, random_state=0).fit(X, Y)
+    assert nested.predict_proba(X).shape == alone.predict_proba(X).shape == Y.shape
