@@ -36,7 +36,7 @@ def test_planet_smoke_run_compares_all_models_on_the_same_folds(tmp_path, capsys
     folds = {(record["model"], record["features"], record["weights"]): set() for record in records}
     for record in records:
         folds[record["model"], record["features"], record["weights"]].add(record["fold"])
-        assert set(record["scores"]) == {*LABEL_SCORES, *RANKING_SCORES}
+        assert set(record["scores"]) >= {*LABEL_SCORES, *RANKING_SCORES}
     assert len(folds) >= 10
     assert all(seen == {0, 1} for seen in folds.values())
     assert "small_cnn-other-scenes.pth" in capsys.readouterr().out
