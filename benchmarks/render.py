@@ -19,14 +19,18 @@ import pandas as pd
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
 from benchmarks._timing import LEAST_PAIRS
 from benchmarks.finetuning import table as ladder_table
+from benchmarks.generated import table as generated_table
 
 DOCUMENTS = (Path(__file__).parent.parent / "README.md", Path(__file__).parent / "README.md")
+NOT_YET = "Not measured yet.\n"
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
 def comparison(file: str, *scores: str) -> str:
     """The table of a comparison, the chosen scores only, and the command that made it."""
-    records = read_records(RESULTS / file)
+    records = _recorded(file)
+    if not records:
+        return NOT_YET
     headings = {**LABEL_SCORES, **RANKING_SCORES}
     table = summarise(records, {score: headings[score] for score in scores})
     return f"{to_markdown(table)}\n\n{records[0]['data']}. {_origin(records[0])}\n"
@@ -89,11 +93,17 @@ def finetuning(*files: str) -> str:
     """The ladder from base rates to fine-tuning."""
     records = _recorded(*files)
     if not records:
-        return "Not measured yet.\n"
+        return NOT_YET
     table = ladder_table(records)
     labels = f"mAP over {', '.join(records[0]['labels'])}."
     origins = "\n".join(dict.fromkeys(_origin(record) for record in records))
     return f"{to_markdown(table)}\n\n{records[0]['data']}, {records[0]['n_folds']} folds. {labels}\n\n{origins}\n"
+
+
+def generated(file: str) -> str:
+    """The table of the generated problems."""
+    records = _recorded(file)
+    return f"{to_markdown(generated_table(records))}\n\n{_origin(records[0])}\n" if records else NOT_YET
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -106,6 +116,18 @@ TABLES: dict[str, Callable[[], str]] = {
     "yeast": lambda: comparison(
         "yeast.jsonl", "hamming_loss", "ranking_loss", "one_error", "coverage", "average_precision", "subset_accuracy"
     ),
+    "yeast-10-fold": lambda: comparison(
+        "yeast-10-fold.jsonl",
+        "hamming_loss",
+        "ranking_loss",
+        "one_error",
+        "coverage",
+        "average_precision",
+        "subset_accuracy",
+        "seconds",
+    ),
+    "generated": lambda: generated("generated.jsonl"),
+    "transformations": lambda: speed("speed-transformations.jsonl"),
     "speed": lambda: speed(
         "speed-mlknn.jsonl",
         "speed-extraction.jsonl",
@@ -148,7 +170,7 @@ def _recorded(*files: str) -> list[Record]:
 def _with_origins(rows: list[dict[str, str]], records: list[Record]) -> str:
     """A table, and below it the commands that made it."""
     if not rows:
-        return "Not measured yet.\n"
+        return NOT_YET
     origins = dict.fromkeys(_origin(record) for record in records)
     return f"{to_markdown(pd.DataFrame(rows))}\n\n" + "\n".join(origins) + "\n"
 

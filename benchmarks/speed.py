@@ -14,7 +14,18 @@ from typing import Any, Protocol
 
 import torch
 
-from benchmarks import _extraction, _fastai, _grid, _lookup, _mlknn, _precision, _rates, _rivals, _training
+from benchmarks import (
+    _extraction,
+    _fastai,
+    _grid,
+    _lookup,
+    _mlknn,
+    _precision,
+    _rates,
+    _rivals,
+    _training,
+    _transformations,
+)
 from benchmarks._records import Record, default_output, environment, open_output, write_record
 
 
@@ -30,6 +41,7 @@ class Part(Protocol):
 
 PARTS: dict[str, Part] = {
     "mlknn": _mlknn,
+    "transformations": _transformations,
     "extraction": _extraction,
     "precision": _precision,
     "rivals": _rivals,

@@ -12,33 +12,66 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from benchmarks._comparison import Model, Split, add_options, compare, k_folds
 from benchmarks._records import Record
 from skdeep import TabularClassifier
 from skdeep.datasets import fetch_yeast, load_mulan
-from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, MLkNN
+from skdeep.multilabel import (
+    BinaryRelevance,
+    BRkNN,
+    ClassifierChain,
+    EnsembleOfClassifierChains,
+    LabelPowerset,
+    MLkNN,
+    MultilabelBaggingClassifier,
+    MultilabelThresholdCV,
+    RAkEL,
+    StackedBinaryRelevance,
+)
 
 
 def models(*, smoke: bool) -> list[Model]:
     """The models of the table: with the parameters of the literature, then searched."""
     logistic = LogisticRegression(max_iter=1000)
+    support_vectors = CalibratedClassifierCV(SVC(C=1.0, gamma=0.01), ensemble=False, cv=2 if smoke else 5)
+    trees = ExtraTreesClassifier(n_estimators=5 if smoke else 300, random_state=0)
     perceptron = TabularClassifier(
-        (512, 512), dropout=0.5, max_epochs=2 if smoke else 30, batch_size=64, random_state=0
+        (512, 512), dropout=0.5, max_epochs=2 if smoke else 12, batch_size=64, random_state=0
     )
+    members = 2 if smoke else 10
     fixed: dict[str, Any] = {
         "label frequencies": BinaryRelevance(DummyClassifier(strategy="prior")),
         "BR, logistic regression": _scaled(BinaryRelevance(logistic)),
+        "stacked BR, logistic regression": _scaled(StackedBinaryRelevance(logistic)),
         "CC, logistic regression": _scaled(ClassifierChain(logistic)),
+        "CC, order by dependence": _scaled(ClassifierChain(logistic, order="dependence")),
+        "CC, beam of 15": _scaled(ClassifierChain(logistic, inference="beam")),
+        "CC, out-of-fold probabilities": _scaled(ClassifierChain(logistic, cv=5, chain_method="predict_proba")),
+        "ECC, logistic regression": _scaled(EnsembleOfClassifierChains(logistic, n_estimators=members, random_state=0)),
         "LP, logistic regression": _scaled(LabelPowerset(logistic)),
+        "RAkEL, logistic regression": _scaled(RAkEL(logistic, random_state=0)),
+        "BR, logistic regression, F1 threshold": _scaled(MultilabelThresholdCV(BinaryRelevance(logistic))),
+        "BR, logistic regression, cardinality thresholds": _scaled(
+            MultilabelThresholdCV(BinaryRelevance(logistic), scope="cardinality")
+        ),
         "ML-kNN, k=10": MLkNN(n_neighbors=10),
         "ML-kNN, k=10, self included": MLkNN(n_neighbors=10, exclude_self=False),
+        "BRkNN-b, k=10": BRkNN(n_neighbors=10, extension="b"),
+        "BR, extra-trees": BinaryRelevance(trees),
+        "BR, calibrated RBF SVM": _scaled(BinaryRelevance(support_vectors)),
         "MLP 512-512, BCE": _scaled(perceptron),
         "MLP 512-512, BP-MLL": _scaled(TabularClassifier(**{**perceptron.get_params(), "criterion": "bp_mll"})),
+        "MLP 512-512, BCE, 10 seeds": _scaled(
+            MultilabelBaggingClassifier(perceptron, n_estimators=members, bootstrap=False, random_state=0)
+        ),
     }
     regularisation = [0.01, 0.1] if smoke else [0.003, 0.01, 0.03, 0.1, 0.3]
     searched: list[tuple[str, Any, str, list[Any]]] = [
