@@ -11,7 +11,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["main road", "networks", "fine-tuning road"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["main road", "networks", "fine-tuning road", "toolbox"])
 def test_readme_example_runs(example, capsys):
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out
