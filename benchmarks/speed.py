@@ -23,6 +23,7 @@ from benchmarks import (
     _precision,
     _rates,
     _rivals,
+    _thresholds,
     _training,
     _transformations,
 )
@@ -42,6 +43,7 @@ class Part(Protocol):
 PARTS: dict[str, Part] = {
     "mlknn": _mlknn,
     "transformations": _transformations,
+    "thresholds": _thresholds,
     "extraction": _extraction,
     "precision": _precision,
     "rivals": _rivals,
@@ -77,7 +79,7 @@ def told(record: Record) -> str:
         f"{title}: {record['ratio']:.2f} [{low:.2f}, {high:.2f}], "
         f"medians {record['first_seconds']:.4f} s / {record['second_seconds']:.4f} s"
     )
-    details = ("images_per_second", "relative_error", "images_through_network", "largest_score_difference")
+    details = ("images_per_second", "relative_error", "images_through_network", "largest_score_difference", "scores")
     return ", ".join([line, *(f"{key} {_short(record[key])}" for key in details if key in record)])
 
 

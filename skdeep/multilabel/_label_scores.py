@@ -145,3 +145,8 @@ class OutOfFoldLearner(ProblemTransformation):
         """Scores of the fitted estimator: by the method that was learnt from, or another."""
         check_is_fitted(self, "estimator_")
         return label_scores(self.estimator_, X, n_labels=len(self.classes_), method=method or self._method)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = False  # folds are rows of X: a kernel would need their columns, too
+        return tags

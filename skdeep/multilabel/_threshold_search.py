@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 # (true positives, predicted, true) -> value, elementwise
 Value = Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], Floats]
 
-SCOPES = frozenset({"global", "per_label", "cardinality", "rank"})
+SCOPES = frozenset(get_args(Scope))
 
 _RATIO = re.compile(r"(?:jaccard|f(?P<beta>\d+(?:\.\d+)?))_(?P<average>samples|micro|macro)")
 _OTHERS = {"subset_accuracy", "neg_hamming_loss"}
@@ -162,9 +162,10 @@ def optimal_thresholds(
 
     Notes
     -----
-    Thresholds lie midway between neighbouring scores, ``inf`` above the highest and ``-inf`` below the lowest. Of
-    thresholds that serve equally well the one that predicts the fewest labels is taken. Under ``"per_label"`` and
-    ``"cardinality"`` a label without a positive is never predicted: its threshold is ``inf``.
+    Thresholds lie midway between neighbouring scores, ``inf`` above the highest and ``-inf`` below the lowest. Where
+    one number is chosen (all scopes but ``"per_label"``), the one that predicts the fewest labels is taken of those
+    that serve equally well. Under ``"per_label"`` and ``"cardinality"`` a label without a positive is never predicted:
+    its threshold is ``inf``.
 
     References
     ----------

@@ -84,12 +84,13 @@ class MultilabelThresholdCV(OutOfFoldLearner):
     >>> from skdeep.multilabel import BinaryRelevance, MultilabelThresholdCV
     >>> X, Y = make_multilabel_classification(n_classes=3, random_state=0)
     >>> relevance = BinaryRelevance(LogisticRegression(max_iter=1000))
-    >>> tuned = MultilabelThresholdCV(relevance, metric="f2_macro", scope="per_label").fit(X, Y)
-    >>> tuned.thresholds_.shape
-    (3,)
-    >>> tuned.predict(X[:2])
-    array([[0, 1, 0],
-           [0, 1, 0]])
+    >>> tuned = MultilabelThresholdCV(relevance, metric="f1_macro", scope="per_label").fit(X, Y)
+    >>> tuned.thresholds_.round(2)
+    array([0.19, 0.48, 0.34])
+    >>> tuned.predict_proba(X[1:2]).round(2)
+    array([[0.12, 1.  , 0.48]])
+    >>> tuned.predict(X[1:2])
+    array([[0, 1, 1]])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
