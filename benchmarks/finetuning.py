@@ -35,15 +35,13 @@ from benchmarks._records import Record, default_output, environment, open_output
 from benchmarks.planet import ColourStatistics, on_features
 from skdeep import CNNClassifier, CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
-from skdeep.metrics import fbeta_at_threshold
-from skdeep.multilabel import BinaryRelevance
+from skdeep.multilabel import BinaryRelevance, optimal_thresholds
 from skdeep.training import resolve_phases
 
 Array = np.ndarray[Any, Any]
 
 COMMON = 19  # positives that a label needs to count in the mean average precision
 N_VIEWS = 7  # of test-time augmentation, beside the plain one
-THRESHOLDS = np.linspace(0.05, 0.6, 56)
 
 
 @dataclass(frozen=True)
@@ -146,8 +144,8 @@ def tuned_thresholds(Y: Array, probabilities: Array, folds: Sequence[Split]) -> 
     """For each image, the threshold that is best on the folds that it is not in."""
     thresholds = np.zeros(len(Y))
     for train, test in folds:
-        reached = [fbeta_at_threshold(Y[train], probabilities[train], beta=2, threshold=t) for t in THRESHOLDS]
-        thresholds[test] = THRESHOLDS[int(np.argmax(reached))]
+        rule = optimal_thresholds(Y[train], probabilities[train], metric="f2_samples")
+        thresholds[test] = rule.thresholds[0]
     return thresholds
 
 

@@ -100,6 +100,22 @@ def finetuning(*files: str) -> str:
     return f"{to_markdown(table)}\n\n{records[0]['data']}, {records[0]['n_folds']} folds. {labels}\n\n{origins}\n"
 
 
+def thresholds(file: str) -> str:
+    """The exact threshold search against grids, with the score that each reaches."""
+    records = [record for record in _recorded(file) if "ratio" in record]
+    rows = [
+        {
+            "what": record["what"],
+            "data": record["data"],
+            "ratio [95 % interval]": _ratio(record),
+            "seconds": "{first_seconds:.3f} / {second_seconds:.3f}".format(**record),
+            "F2": "{grid:.5f} / {exact:.5f}".format(**record["scores"]),
+        }
+        for record in records
+    ]
+    return _with_origins(rows, records)
+
+
 def generated(file: str) -> str:
     """The table of the generated problems."""
     records = _recorded(file)
@@ -128,6 +144,7 @@ TABLES: dict[str, Callable[[], str]] = {
     ),
     "generated": lambda: generated("generated.jsonl"),
     "transformations": lambda: speed("speed-transformations.jsonl"),
+    "thresholds": lambda: thresholds("speed-thresholds.jsonl"),
     "speed": lambda: speed(
         "speed-mlknn.jsonl",
         "speed-extraction.jsonl",

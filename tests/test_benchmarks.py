@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import _fastai, _grid, _lookup, finetuning, planet, render, speed, yeast
+from benchmarks import _fastai, _grid, _lookup, finetuning, generated, planet, render, speed, yeast
 from benchmarks._rates import rate_against_batch_size
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, read_records, summarise, to_markdown
 from benchmarks._timing import check_agreement, median_interval
@@ -101,6 +101,30 @@ def test_speed_compares_mlknn_with_bare_neighbour_searches(run_part):
     records = run_part("mlknn", "--pairs", 3)
     assert len(records) == 1
     assert_ratios(records)
+
+
+def test_speed_compares_transformations_with_scikit_learns(run_part):
+    records = run_part("transformations", "--pairs", 1)
+    assert_ratios(records)
+    assert len(records) == 4
+    assert {record["relative_error"] for record in records} == {0}
+
+
+def test_speed_compares_the_exact_threshold_search_with_grids(run_part):
+    *ratios, _ = run_part("thresholds", "--pairs", 1, "--rows", 300)
+    assert_ratios(ratios)
+    assert len(ratios) == 2
+    for record in ratios:
+        assert record["scores"]["exact"] >= record["scores"]["grid"]
+
+
+def test_generated_problems_are_solved_alike_by_both_libraries(tmp_path, capsys):
+    records = generated.main(["--n-seeds", "2", "--out", str(tmp_path / "generated.jsonl")])
+    assert len(records) == 2 * len(generated.PROBLEMS) * len(generated.OURS)
+    for record in records:
+        assert record.get("theirs", record["ours"]) == record["ours"]
+        assert record.get("n_different", 0) == 0
+    assert "fails" in capsys.readouterr().out
 
 
 def test_speed_compares_extraction_with_both_bare_networks_in_each_precision(run_part):

@@ -18,15 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from skdeep import CNNClassifier
 from skdeep.datasets import load_image_csv, make_aerial_scenes, write_submission
 from skdeep.metrics import fbeta_at_threshold
-
-THRESHOLDS = np.linspace(0.05, 0.5, 46)
+from skdeep.multilabel import optimal_thresholds
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
@@ -63,7 +60,9 @@ def submit(classifier: CNNClassifier, X: Any, Y: Any, options: argparse.Namespac
     columns = ["train", "image_size", "epoch", "train_loss", "valid_loss"]
     print(classifier.history_.groupby("phase").last()[columns].round(4))
 
-    threshold = best_threshold(Y_held, classifier.predict_proba(X_held))
+    # on chips that the network did not learn from
+    rule = optimal_thresholds(Y_held, classifier.predict_proba(X_held), metric="f2_samples")
+    threshold = float(rule.thresholds[0])
     probabilities = classifier.predict_proba(X_test)
     scores = {}
     if Y_test is not None:
@@ -75,11 +74,6 @@ def submit(classifier: CNNClassifier, X: Any, Y: Any, options: argparse.Namespac
     print(f"{options.out} has the tags of {len(names)} chips. Its first lines:")
     print(*Path(options.out).read_text(encoding="utf-8").splitlines()[:4], sep="\n")
     return {"threshold": threshold, "scores": scores, "names": names, "label_names": classifier.label_names_}
-
-
-def best_threshold(Y: Any, probabilities: NDArray[np.float64]) -> float:
-    """The threshold of the highest F2, on chips that the network did not learn from."""
-    return float(max(THRESHOLDS, key=lambda cut: fbeta_at_threshold(Y, probabilities, threshold=cut)))
 
 
 def own_classifier(options: argparse.Namespace) -> CNNClassifier:
