@@ -59,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that all comparisons share."""
     parser.add_argument("--smoke", action="store_true", help="a run of seconds that only shows that all parts work")
     parser.add_argument("--n-jobs", type=int, default=1, metavar="N", help="processes of each grid search (default: 1)")
+    parser.add_argument("--model", action="append", metavar="NAME", help="only this row; repeatable (default: all)")
     parser.add_argument("--cv", type=int, metavar="K", help="number of folds")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON lines go; never overwritten")
 
@@ -87,19 +88,23 @@ def compare(
     scoring : str
         Scorer that chooses among a model's candidates, by three folds of the training part.
     arguments : Namespace
-        With ``n_jobs`` and ``out``.
+        With ``n_jobs``, ``model`` and ``out``.
 
     Returns
     -------
     records : list of dict
     """
+    if unknown := set(arguments.model or ()) - {model.name for model in models}:
+        raise SystemExit(f"No model is called {', '.join(sorted(unknown))}: see the first column of the table.")
+    chosen = [row for row, model in enumerate(models) if not arguments.model or model.name in arguments.model]
     console = Console()
     out = arguments.out or default_output(benchmark)
     common = {"benchmark": benchmark, "data": data, "n_folds": len(splits), "n_jobs": arguments.n_jobs, **environment()}
     records = []
     with open_output(out) as file, _progress(console) as progress:
-        task = progress.add_task("", total=len(models) * len(splits))
-        for row, model in enumerate(models):
+        task = progress.add_task("", total=len(chosen) * len(splits))
+        for row in chosen:
+            model = models[row]
             for fold, (train, test) in enumerate(splits):
                 progress.update(task, description=f"{model.name}, fold {fold + 1}")
                 result = measure(model, X, Y, train, test, scoring=scoring, n_jobs=arguments.n_jobs)

@@ -1,4 +1,4 @@
-"""Render the tables of README.md and benchmarks/README.md from the records in ``benchmarks/results``.
+"""Render the tables of README.md, benchmarks/README.md and docs/ from the records in ``benchmarks/results``.
 
     python -m benchmarks.render [--check]
 
@@ -16,24 +16,27 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import scikit_multilearn
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
 from benchmarks._timing import LEAST_PAIRS
 from benchmarks.finetuning import table as ladder_table
 from benchmarks.generated import table as generated_table
 
-DOCUMENTS = (Path(__file__).parent.parent / "README.md", Path(__file__).parent / "README.md")
+_ROOT = Path(__file__).parent.parent
+DOCUMENTS = (_ROOT / "README.md", _ROOT / "benchmarks" / "README.md", _ROOT / "docs" / "scikit-multilearn.md")
 NOT_YET = "Not measured yet.\n"
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
-def comparison(file: str, *scores: str) -> str:
-    """The table of a comparison, the chosen scores only, and the command that made it."""
-    records = _recorded(file)
+def comparison(files: str | Sequence[str], *scores: str) -> str:
+    """The table of a comparison, the chosen scores only, and the commands that made it."""
+    records = _recorded(*([files] if isinstance(files, str) else files))
     if not records:
         return NOT_YET
     headings = {**LABEL_SCORES, **RANKING_SCORES}
     table = summarise(records, {score: headings[score] for score in scores})
-    return f"{to_markdown(table)}\n\n{records[0]['data']}. {_origin(records[0])}\n"
+    origins = "\n".join(dict.fromkeys(_origin(record) for record in records))
+    return f"{to_markdown(table)}\n\n{records[0]['data']}. {origins}\n"
 
 
 def speed(*files: str) -> str:
@@ -116,6 +119,12 @@ def thresholds(file: str) -> str:
     return _with_origins(rows, records)
 
 
+def multilearn(file: str) -> str:
+    """The table of what works of scikit-multilearn."""
+    records = _recorded(file)
+    return _with_origins(scikit_multilearn.table(records).to_dict("records"), records)
+
+
 def generated(file: str) -> str:
     """The table of the generated problems."""
     records = _recorded(file)
@@ -133,7 +142,7 @@ TABLES: dict[str, Callable[[], str]] = {
         "yeast.jsonl", "hamming_loss", "ranking_loss", "one_error", "coverage", "average_precision", "subset_accuracy"
     ),
     "yeast-10-fold": lambda: comparison(
-        "yeast-10-fold.jsonl",
+        ["yeast-10-fold.jsonl", "yeast-10-fold-vote.jsonl"],
         "hamming_loss",
         "ranking_loss",
         "one_error",
@@ -142,6 +151,7 @@ TABLES: dict[str, Callable[[], str]] = {
         "subset_accuracy",
         "seconds",
     ),
+    "scikit-multilearn": lambda: multilearn("scikit-multilearn.jsonl"),
     "generated": lambda: generated("generated.jsonl"),
     "transformations": lambda: speed("speed-transformations.jsonl"),
     "thresholds": lambda: thresholds("speed-thresholds.jsonl"),

@@ -2,7 +2,7 @@
 
 Without files, yeast comes from OpenML and runs in 10 folds; with Mulan's pair of ARFF files, in the official split.
 
-    python -m benchmarks.yeast [TRAIN.arff TEST.arff] [--smoke] [--n-jobs N] [--cv K] [--out FILE]
+    python -m benchmarks.yeast [TRAIN.arff TEST.arff] [--smoke] [--model NAME]... [--n-jobs N] [--cv K] [--out FILE]
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from skdeep.multilabel import (
     MLkNN,
     MultilabelBaggingClassifier,
     MultilabelThresholdCV,
+    MultilabelVotingClassifier,
     RAkEL,
     StackedBinaryRelevance,
 )
@@ -71,6 +72,9 @@ def models(*, smoke: bool) -> list[Model]:
             MultilabelBaggingClassifier(perceptron, n_estimators=members, bootstrap=False, random_state=0)
         ),
     }
+    fixed["vote of SVM and MLP"] = MultilabelVotingClassifier(
+        [("svm", fixed["BR, calibrated RBF SVM"]), ("mlp", fixed["MLP 512-512, BCE, 5 seeds"])]
+    )
     regularisation = [0.01, 0.1] if smoke else [0.003, 0.01, 0.03, 0.1, 0.3]
     searched: list[tuple[str, Any, str, list[Any]]] = [
         (

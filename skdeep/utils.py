@@ -52,6 +52,7 @@ _TABLES: dict[str, dict[str, str]] = {
     "CNNClassifier": {**_IMAGES, **_MINIBATCHES, **_NEGATIVE_PIXELS},
     "CNNFeatureExtractor": _IMAGES,
     "TabularClassifier": _MINIBATCHES,
+    "MultilabelVotingClassifier": _WEIGHTED_INDICATOR,
     "NeighborsClassifier": _INDICATOR,
     "ProblemTransformation": _WEIGHTED_INDICATOR,
     "SkMultilearnClassifier": _INDICATOR,

@@ -25,6 +25,7 @@ from skdeep.multilabel import (
     MultilabelBaggingClassifier,
     MultilabelCalibratedClassifierCV,
     MultilabelThresholdCV,
+    MultilabelVotingClassifier,
     RAkEL,
     StackedBinaryRelevance,
 )
@@ -40,6 +41,9 @@ META: dict[str, Callable[[Any], Any]] = {
     ),
     "MultilabelCalibratedClassifierCV": lambda base: MultilabelCalibratedClassifierCV(BinaryRelevance(base), cv=2),
     "MultilabelThresholdCV": lambda base: MultilabelThresholdCV(BinaryRelevance(base), cv=2),
+    "MultilabelVotingClassifier": lambda base: MultilabelVotingClassifier(
+        [("relevance", BinaryRelevance(base)), ("sets", LabelPowerset(base))], voting="hard"
+    ),
     "RAkEL": lambda base: RAkEL(base, labelset_size=2, overlapping=False, random_state=0),
     "StackedBinaryRelevance": lambda base: StackedBinaryRelevance(base, cv=2),
 }
@@ -52,11 +56,11 @@ BASES = {
     "CNNClassifier": CNNClassifier(**TINY, max_epochs=1, cache=False),
     "TabularClassifier": TabularClassifier((4,), max_epochs=1, random_state=0),
 }
-NEEDS_SCORES = {"MultilabelThresholdCV", "MultilabelCalibratedClassifierCV"}
 GIVES_PROBABILITIES = {
     "EnsembleOfClassifierChains",
     "MultilabelBaggingClassifier",
     "MultilabelCalibratedClassifierCV",
+    "MultilabelVotingClassifier",
     "RAkEL",
 }
 Y = np.array([[0, 1, 1], [1, 0, 0], [1, 1, 0], [0, 0, 1]] * 3)  # three times each row, so that each fold has each label

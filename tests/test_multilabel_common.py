@@ -21,6 +21,7 @@ from skdeep.multilabel import (
     MultilabelBaggingClassifier,
     MultilabelCalibratedClassifierCV,
     MultilabelThresholdCV,
+    MultilabelVotingClassifier,
     RAkEL,
     SkMultilearnClassifier,
     StackedBinaryRelevance,
@@ -37,6 +38,9 @@ ESTIMATORS = [
     MultilabelBaggingClassifier(BinaryRelevance(GaussianNB()), n_estimators=3, random_state=0),
     MultilabelCalibratedClassifierCV(BinaryRelevance(GaussianNB()), cv=2),
     MultilabelThresholdCV(BinaryRelevance(LogisticRegression()), cv=2),
+    MultilabelVotingClassifier(
+        [("one", BinaryRelevance(LogisticRegression())), ("two", LabelPowerset(LogisticRegression()))]
+    ),
     RAkEL(LogisticRegression(), random_state=0),
     SkMultilearnClassifier(SkMultilearnBinaryRelevance(LogisticRegression())),
     StackedBinaryRelevance(LogisticRegression(), cv=2),

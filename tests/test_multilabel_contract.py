@@ -31,6 +31,7 @@ from skdeep.multilabel import (
     MultilabelBaggingClassifier,
     MultilabelCalibratedClassifierCV,
     MultilabelThresholdCV,
+    MultilabelVotingClassifier,
     RAkEL,
     SkMultilearnClassifier,
     StackedBinaryRelevance,
@@ -48,6 +49,9 @@ CLASSIFIERS = {
     "MultilabelBaggingClassifier": MultilabelBaggingClassifier(BinaryRelevance(BASE), n_estimators=3, random_state=0),
     "MultilabelCalibratedClassifierCV": MultilabelCalibratedClassifierCV(BinaryRelevance(BASE), cv=3),
     "MultilabelThresholdCV": MultilabelThresholdCV(BinaryRelevance(BASE), cv=3),
+    "MultilabelVotingClassifier": MultilabelVotingClassifier(
+        [("relevance", BinaryRelevance(BASE)), ("chain", ClassifierChain(BASE))]
+    ),
     "RAkEL": RAkEL(BASE, random_state=0),
     "SkMultilearnClassifier": SkMultilearnClassifier(SkMultilearnBinaryRelevance(BASE)),
     "StackedBinaryRelevance": StackedBinaryRelevance(BASE, cv=3),
@@ -60,9 +64,11 @@ FIRST_PARAMETER = {
         ["MultilabelBaggingClassifier", "MultilabelCalibratedClassifierCV", "MultilabelThresholdCV"],
         "estimator__estimator__C",
     ),
+    "MultilabelVotingClassifier": "relevance__estimator__C",
     "SkMultilearnClassifier": "estimator__classifier__C",
 }
 NEIGHBORS = ["BRkNN", "MLkNN"]
+CHAINED = ["ClassifierChain", "MultilabelVotingClassifier"]
 DRAWN = ["EnsembleOfClassifierChains", "MultilabelBaggingClassifier", "RAkEL"]  # by the number of the label or the row
 
 
@@ -188,7 +194,7 @@ def test_label_names_come_from_a_data_frame(classifier: Any) -> None:
     assert classifier.fit(X, pd.DataFrame(Y, columns=["road", "water"])).label_names_.tolist() == ["road", "water"]
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in [*DRAWN, "ClassifierChain"]])
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in [*DRAWN, *CHAINED]])
 def test_columns_follow_the_labels(name: str) -> None:
     X, Y = make_problem(4)
     order = np.array([2, 0, 3, 1])

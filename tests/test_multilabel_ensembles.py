@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -26,6 +27,7 @@ from skdeep.multilabel import (
     LabelPowerset,
     MLkNN,
     MultilabelBaggingClassifier,
+    MultilabelVotingClassifier,
     RAkEL,
 )
 
@@ -203,3 +205,46 @@ def test_nested_ensembles_work(problem: Problem) -> None:
     nested = MultilabelBaggingClassifier(RAkEL(GaussianNB()), n_estimators=2, random_state=0).fit(X, Y)
     alone = MultilabelBaggingClassifier(MLkNN(), n_estimators=2, n_jobs=2, random_state=0).fit(X, Y)
     assert nested.predict_proba(X).shape == alone.predict_proba(X).shape == Y.shape
+
+
+@pytest.fixture
+def voters() -> list[tuple[str, Any]]:
+    return [("bayes", BinaryRelevance(GaussianNB())), ("sets", LabelPowerset(GaussianNB())), ("near", MLkNN())]
+
+
+@pytest.mark.parametrize(("voting", "method"), [("soft", "predict_proba"), ("hard", "predict")])
+@pytest.mark.parametrize("weights", [None, [1, 2, 0.5]])
+def test_vote_is_the_weighted_mean(
+    voting: str, method: str, weights: Any, voters: list[tuple[str, Any]], problem: Problem
+) -> None:
+    X, Y = problem
+    both = MultilabelVotingClassifier(voters, voting=voting, weights=weights).fit(X, Y)
+    votes = [getattr(clone(voter).fit(X, Y), method)(X) for _, voter in voters]
+    np.testing.assert_allclose(both.predict_proba(X), np.average(votes, axis=0, weights=weights))
+    assert not hasattr(voters[0][1], "estimators_")
+
+
+def test_vote_without_a_dropped_classifier_is_that_of_the_others(
+    voters: list[tuple[str, Any]], problem: Problem
+) -> None:
+    X, Y = problem
+    all_three = MultilabelVotingClassifier(voters, weights=[1, 7, 2]).set_params(sets="drop").fit(X, Y)
+    two = MultilabelVotingClassifier([voters[0], voters[2]], weights=[1, 2]).fit(X, Y)
+    np.testing.assert_array_equal(all_three.predict_proba(X), two.predict_proba(X))
+
+
+def test_vote_routes_metadata_to_those_that_request_it(problem: Problem) -> None:
+    X, Y = problem
+    weight = np.arange(len(X)) % 2.0
+    with sklearn.config_context(enable_metadata_routing=True):
+        asks = BinaryRelevance(GaussianNB().set_fit_request(sample_weight=True))
+        both = MultilabelVotingClassifier([("asks", asks), ("near", MLkNN())]).fit(X, Y, sample_weight=weight)
+        expected = clone(asks).fit(X, Y, sample_weight=weight).predict_proba(X)
+    np.testing.assert_array_equal(both.estimators_[0].predict_proba(X), expected)
+
+
+def test_vote_refuses_what_it_cannot_count(voters: list[tuple[str, Any]], problem: Problem) -> None:
+    with pytest.raises(ValueError, match=r"voting='soft' needs predict_proba, which 'svm', .*LinearSVC.*, lacks"):
+        MultilabelVotingClassifier([*voters, ("svm", BinaryRelevance(LinearSVC()))]).fit(*problem)
+    with pytest.raises(ValueError, match=r"one number for each of the 3 estimators, got shape \(2,\)"):
+        MultilabelVotingClassifier(voters, weights=[1, 2]).fit(*problem)

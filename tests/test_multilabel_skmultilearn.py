@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,14 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.multioutput import ClassifierChain as SklearnChain
 from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
-from skmultilearn.adapt import MLARAM, MLTSVM, BRkNNaClassifier
+from skmultilearn.adapt import MLARAM, MLTSVM, BRkNNaClassifier, BRkNNbClassifier
 from skmultilearn.adapt import MLkNN as SkMultilearnMLkNN
 from skmultilearn.ensemble import LabelSpacePartitioningClassifier, MajorityVotingClassifier, RakelD, RakelO
 from skmultilearn.problem_transform import BinaryRelevance, ClassifierChain, LabelPowerset
 
 import skdeep.multilabel
 from skdeep.multilabel import SkMultilearnClassifier
+from skdeep.multilabel._skmultilearn import _BROKEN
 
 BASE = LogisticRegression(max_iter=1000)
 ALL = {
@@ -138,8 +141,9 @@ def test_partitioned_label_space_is_taken(problem: tuple[np.ndarray, np.ndarray]
     ("broken", "instead"),
     [
         (SkMultilearnMLkNN(k=3), "skdeep.multilabel.MLkNN"),
-        (BRkNNaClassifier(k=3), "KNeighborsClassifier"),
-        (RakelD(BASE), "scikit-multilearn-ng"),
+        (BRkNNaClassifier(k=3), r"skdeep.multilabel.BRkNN\(extension='a'\)"),
+        (BRkNNbClassifier(k=3), r"skdeep.multilabel.BRkNN\(extension='b'\)"),
+        (RakelD(BASE), r"skdeep.multilabel.RAkEL\(overlapping=False\)"),
         (MLTSVM(), "scikit-multilearn-ng"),
         (MLARAM(), "scikit-multilearn-ng"),
     ],
@@ -151,6 +155,15 @@ def test_broken_classifiers_name_what_to_use_instead(
     with pytest.raises(RuntimeError, match=f"{type(broken).__name__} failed in .*{instead}") as caught:
         SkMultilearnClassifier(broken).fit(*problem).predict(problem[0])
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("advice", sorted(advice for advice in _BROKEN.values() if advice.startswith("skdeep.")))
+def test_advice_names_a_native_class_and_parameters_that_it_has(advice: str) -> None:
+    call = ast.parse(advice if advice.endswith(")") else f"{advice}()", mode="eval").body
+    assert isinstance(call, ast.Call)
+    module, _, name = ast.unparse(call.func).rpartition(".")
+    assert module == "skdeep.multilabel"
+    assert {keyword.arg for keyword in call.keywords} <= set(signature(getattr(skdeep.multilabel, name)).parameters)
 
 
 def test_errors_of_the_users_base_come_through(problem: tuple[np.ndarray, np.ndarray]) -> None:

@@ -6,6 +6,7 @@ from skdeep.multilabel._brknn import BRkNN
 from skdeep.multilabel._calibration import MultilabelCalibratedClassifierCV
 from skdeep.multilabel._classifier_chain import ClassifierChain
 from skdeep.multilabel._label_powerset import LabelPowerset
+from skdeep.multilabel._mixed_vote import MultilabelVotingClassifier
 from skdeep.multilabel._mlknn import MLkNN
 from skdeep.multilabel._rakel import RAkEL
 from skdeep.multilabel._skmultilearn import SkMultilearnClassifier
@@ -23,6 +24,7 @@ __all__ = [
     "MultilabelBaggingClassifier",
     "MultilabelCalibratedClassifierCV",
     "MultilabelThresholdCV",
+    "MultilabelVotingClassifier",
     "RAkEL",
     "SkMultilearnClassifier",
     "StackedBinaryRelevance",

@@ -20,12 +20,12 @@ from skdeep.multilabel._base import bounded_logit, set_multilabel_tags
 # Classifiers of scikit-multilearn 0.2.0 that fail on scikit-learn 1.8 and later, and what does their work there.
 _FORK = "the fork scikit-multilearn-ng (same import name, so in an environment of its own)"
 _BROKEN = {
-    "BRkNNaClassifier": f"skdeep.multilabel.BinaryRelevance of a KNeighborsClassifier, or {_FORK}",
-    "BRkNNbClassifier": _FORK,
+    "BRkNNaClassifier": "skdeep.multilabel.BRkNN(extension='a')",
+    "BRkNNbClassifier": "skdeep.multilabel.BRkNN(extension='b')",
     "MLARAM": _FORK,
     "MLTSVM": _FORK,
     "MLkNN": "skdeep.multilabel.MLkNN",
-    "RakelD": _FORK,
+    "RakelD": "skdeep.multilabel.RAkEL(overlapping=False)",
 }
 # They have a method predict_proba that can only raise.
 _VOTERS = {"MajorityVotingClassifier", "RakelO"}
@@ -72,7 +72,8 @@ class SkMultilearnClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     Notes
     -----
     0.2.0 dates from 2018. Its ``MLkNN``, ``BRkNNaClassifier``, ``BRkNNbClassifier``, ``RakelD``, ``MLTSVM`` and
-    ``MLARAM`` fail on the releases of scikit-learn that skdeep needs; the error names what to use instead.
+    ``MLARAM`` fail on the releases of scikit-learn that skdeep needs (``RakelD`` only where ``labelset_size`` does not
+    divide the labels); the error names what to use instead.
 
     References
     ----------

@@ -59,7 +59,7 @@ class VotingEnsemble(ProblemTransformation):
         check_is_fitted(self, "estimators_")
         soft = self.voting != "hard" and has_method(self, "predict_proba")
         ballots = Parallel(n_jobs=self.n_jobs)(
-            delayed(_vote)(member, X, len(labels), soft)
+            delayed(vote)(member, X, len(labels), soft)
             for member, labels in zip(self.estimators_, self._labels_voted_on(), strict=True)
         )
         votes = np.zeros((len(ballots[0]), len(self.classes_)))
@@ -93,7 +93,8 @@ class VotingEnsemble(ProblemTransformation):
         return [np.arange(len(self.classes_))] * len(self.estimators_)
 
 
-def _vote(member: Any, X: Any, n_labels: int, soft: bool) -> NDArray[Any]:
+def vote(member: Any, X: Any, n_labels: int, soft: bool) -> NDArray[Any]:
+    """Votes of one member, of shape (n_samples, n_labels): its probabilities, or its predictions."""
     if soft:
         return label_scores(member, X, n_labels=n_labels, method="predict_proba")
     return np.reshape(member.predict(X), (-1, n_labels))
