@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import scikit_multilearn
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
 from benchmarks._timing import LEAST_PAIRS
 from benchmarks.finetuning import table as ladder_table
 from benchmarks.generated import table as generated_table
+from benchmarks.scikit_multilearn import table as multilearn_table
+from benchmarks.stratification import table as stratification_table
 
 _ROOT = Path(__file__).parent.parent
 DOCUMENTS = (_ROOT / "README.md", _ROOT / "benchmarks" / "README.md", _ROOT / "docs" / "scikit-multilearn.md")
@@ -119,16 +120,10 @@ def thresholds(file: str) -> str:
     return _with_origins(rows, records)
 
 
-def multilearn(file: str) -> str:
-    """The table of what works of scikit-multilearn."""
+def as_is(table: Callable[[list[Record]], pd.DataFrame], file: str) -> str:
+    """The table that a benchmark makes of its own records."""
     records = _recorded(file)
-    return _with_origins(scikit_multilearn.table(records).to_dict("records"), records)
-
-
-def generated(file: str) -> str:
-    """The table of the generated problems."""
-    records = _recorded(file)
-    return f"{to_markdown(generated_table(records))}\n\n{_origin(records[0])}\n" if records else NOT_YET
+    return f"{to_markdown(table(records))}\n\n{_origin(records[0])}\n" if records else NOT_YET
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -149,10 +144,10 @@ TABLES: dict[str, Callable[[], str]] = {
         "coverage",
         "average_precision",
         "subset_accuracy",
-        "seconds",
     ),
-    "scikit-multilearn": lambda: multilearn("scikit-multilearn.jsonl"),
-    "generated": lambda: generated("generated.jsonl"),
+    "scikit-multilearn": lambda: as_is(multilearn_table, "scikit-multilearn.jsonl"),
+    "generated": lambda: as_is(generated_table, "generated.jsonl"),
+    "stratification": lambda: as_is(stratification_table, "stratification.jsonl"),
     "transformations": lambda: speed("speed-transformations.jsonl"),
     "thresholds": lambda: thresholds("speed-thresholds.jsonl"),
     "speed": lambda: speed(

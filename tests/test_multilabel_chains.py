@@ -24,6 +24,7 @@ from sklearn.svm import LinearSVC
 from skdeep.multilabel import ClassifierChain
 from skdeep.multilabel._chain_inference import Beam, Sampling, search_chain
 from skdeep.multilabel._chain_order import dependence_order, mutual_information
+from skdeep.multilabel._out_of_fold import split_folds
 
 Array = np.ndarray
 Problem = tuple[Array, Array]
@@ -242,3 +243,26 @@ class Halves(ClassifierMixin, BaseEstimator):
 def test_search_takes_a_label_that_is_as_probable_as_not(problem: Problem) -> None:
     chain = ClassifierChain(Halves(), inference="beam").fit(*problem)
     assert (chain.predict(problem[0]) == 1).all()
+
+
+def test_monte_carlo_answers_do_not_depend_on_the_other_rows(problem: Problem) -> None:
+    X, Y = problem
+    chain = ClassifierChain(GaussianNB(), inference="monte_carlo", n_draws=20, random_state=0).fit(X, Y)
+    whole = chain.predict_proba(X)
+    np.testing.assert_allclose(np.vstack([chain.predict_proba(X[row : row + 10]) for row in range(0, 150, 10)]), whole)
+    np.testing.assert_allclose(chain.predict_proba(X[::-1])[::-1], whole)
+
+
+def test_another_way_of_search_is_checked_when_it_is_asked_for(problem: Problem) -> None:
+    X, Y = problem
+    chain = ClassifierChain(GaussianNB(), chain_method="predict_proba").fit(X, Y)
+    with pytest.raises(ValueError, match="inference='beam' follows label sets"):
+        chain.set_params(inference="beam").predict(X)
+    with pytest.raises(ValueError, match="The 'inference' parameter of ClassifierChain must be"):
+        chain.set_params(inference="beem").predict(X)
+
+
+def test_folds_are_stratified_whatever_integer_counts_them() -> None:
+    indicator = np.repeat([[1], [0]], 20, axis=0).astype(np.uint8)
+    for cv in (4, np.int64(4)):
+        assert [int(indicator[test].sum()) for _, test in split_folds(cv, indicator, indicator)] == [5, 5, 5, 5]

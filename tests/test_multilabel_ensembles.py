@@ -11,13 +11,16 @@ import pytest
 import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_multilabel_classification
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skdeep.multilabel import (
@@ -29,6 +32,7 @@ from skdeep.multilabel import (
     MultilabelBaggingClassifier,
     MultilabelVotingClassifier,
     RAkEL,
+    StackedBinaryRelevance,
 )
 
 Problem = tuple[np.ndarray, np.ndarray]
@@ -248,3 +252,64 @@ def test_vote_refuses_what_it_cannot_count(voters: list[tuple[str, Any]], proble
         MultilabelVotingClassifier([*voters, ("svm", BinaryRelevance(LinearSVC()))]).fit(*problem)
     with pytest.raises(ValueError, match=r"one number for each of the 3 estimators, got shape \(2,\)"):
         MultilabelVotingClassifier(voters, weights=[1, 2]).fit(*problem)
+
+
+def test_bagging_refuses_a_precomputed_kernel(problem: Problem) -> None:
+    X, Y = problem
+    bagging = MultilabelBaggingClassifier(BinaryRelevance(SVC(kernel="precomputed")))
+    with pytest.raises(ValueError, match="cannot pick rows of a precomputed kernel"):
+        bagging.fit(X @ X.T, Y)
+
+
+def test_weights_that_round_do_not_decide_a_tie() -> None:
+    constant = [BinaryRelevance(DummyClassifier(strategy="constant", constant=value)) for value in (0, 0, 1)]
+    both = MultilabelVotingClassifier(list(zip("abc", constant, strict=True)), voting="hard", weights=[0.1, 0.2, 0.3])
+    assert both.fit(np.zeros((4, 1)), [[0], [1], [0], [1]]).predict(np.zeros((1, 1))) == 1
+
+
+@pytest.mark.parametrize("container", [sparse.coo_matrix, sparse.csc_array])
+def test_rows_are_picked_from_sparse_formats_without_rows(container: Any, problem: Problem) -> None:
+    X, Y = problem
+    for classifier in (
+        MultilabelBaggingClassifier(BinaryRelevance(LogisticRegression()), n_estimators=2, random_state=0),
+        StackedBinaryRelevance(LogisticRegression(), cv=2),
+        ClassifierChain(LogisticRegression(), cv=2),
+    ):
+        on_dense = clone(classifier).fit(X, Y).predict_proba(X)
+        np.testing.assert_allclose(classifier.fit(container(X), Y).predict_proba(X), on_dense, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        BinaryRelevance,
+        LabelPowerset,
+        RAkEL,
+        EnsembleOfClassifierChains,
+        StackedBinaryRelevance,
+        lambda base: ClassifierChain(base, cv=2),
+        lambda base: MultilabelBaggingClassifier(BinaryRelevance(base)),
+    ],
+)
+def test_metadata_reaches_the_base_under_the_name_that_it_requests(meta: Any, problem: Problem) -> None:
+    X, Y = problem
+    weight = np.arange(len(X)) % 2.0
+    fitted = []
+
+    class Weighed(GaussianNB):
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+            fitted.append(sample_weight)
+            return super().fit(X, y, sample_weight)
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        meta(Weighed().set_fit_request(sample_weight="mine")).fit(X, Y, mine=weight)
+    assert fitted
+    assert all(weights is not None and set(weights) == {0.0, 1.0} for weights in fitted)
+
+
+def test_second_level_gets_the_metadata_that_it_requests(problem: Problem) -> None:
+    X, Y = problem
+    with sklearn.config_context(enable_metadata_routing=True):
+        first = GaussianNB().set_fit_request(sample_weight=True)
+        stacked = StackedBinaryRelevance(first, final_estimator=KNeighborsClassifier(), cv=2)
+        assert stacked.fit(X, Y, sample_weight=np.ones(len(X))).predict(X).shape == Y.shape

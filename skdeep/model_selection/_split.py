@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skdeep._validation import Targets
+from skdeep.model_selection._stratify import stratify
 
 Positions = NDArray[np.intp]
 
@@ -19,9 +19,9 @@ def split_rows(
     """Divide the rows of training data into those to learn from and those to validate on.
 
     Classes are stratified exactly: each gives its share of rows, rounded up or down. Labels are stratified iteratively
-    [1]_, the rarest first, which may make the validation part some rows larger or smaller than asked for. Two rules
-    come before the shares: every class and every label keeps a row in the training part, so that the only row of a
-    class is never validated on; and a row of weight 0 stays in the training part, where it counts for nothing.
+    [1]_, the rarest first. Two rules come before the shares: every class and every label keeps a row in the training
+    part, so that the only row of a class is never validated on; and a row of weight 0 stays in the training part, where
+    it counts for nothing.
 
     Parameters
     ----------
@@ -96,26 +96,23 @@ def _draw_by_classes(classes: NDArray[Any], fraction: float, seed: int) -> Posit
 
 
 def _draw_by_labels(indicator: NDArray[np.uint8], fraction: float, seed: int) -> Positions:
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
-
-    n_drawn = _share(fraction, len(indicator))
-    if n_drawn == 0:
-        return np.empty(0, dtype=np.intp)
-    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=n_drawn, random_state=seed)
-    _, drawn = next(splitter.split(indicator, indicator))
-    spared = _spared(indicator, drawn, len(drawn))
-    # where every label is rare, each of them rounds its share down to nothing
-    return (
-        spared if len(spared) else _spared(indicator, np.random.RandomState(seed).permutation(len(indicator)), n_drawn)
-    )
+    """Draw rows so that each label gives its share, and never all that it has."""
+    rng = np.random.RandomState(seed)
+    only = indicator.sum(axis=0, dtype=np.intp) == 1
+    candidates = rng.permutation(np.flatnonzero(~indicator[:, only].any(axis=1)))
+    n_drawn = min(_share(fraction, len(indicator)), len(candidates))
+    if 0 < n_drawn < len(candidates):
+        parts = stratify(indicator[candidates], [len(candidates) - n_drawn, n_drawn], rng=rng)
+        candidates = candidates[parts == 1]
+    return _spared(indicator, candidates[:n_drawn])
 
 
-def _spared(indicator: NDArray[np.uint8], rows: Iterable[int], limit: int) -> Positions:
-    """Of these rows, the first few that can go without taking the last positive of a label with them."""
+def _spared(indicator: NDArray[np.uint8], rows: Positions) -> Positions:
+    """Of these rows, those that can go without taking the last positive of a label with them."""
     left = indicator.sum(axis=0, dtype=np.intp)
-    spared: list[int] = []
+    spared = []
     for row in rows:
-        if len(spared) < limit and np.all(left[indicator[row] == 1] > 1):
+        if np.all(left[indicator[row] == 1] > 1):
             left -= indicator[row]
             spared.append(row)
     return np.array(spared, dtype=np.intp)

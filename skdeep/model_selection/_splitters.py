@@ -55,8 +55,8 @@ class MultilabelStratifiedKFold(GroupsConsumerMixin, _BaseKFold):
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffle; an int gives the same folds at every call.
     order : {1, 2}, default=1
-        Whether to even out labels only, or pairs of labels too. Labels are nearly as even with 2, and label sets much
-        more so.
+        Whether to even out labels only, or pairs of labels too. With 2, pairs come out much more even, and labels
+        nearly as even as with 1.
 
     See Also
     --------

@@ -109,7 +109,7 @@ class _Items:
 def _equal_rows(indicator: NDArray[np.uint8]) -> tuple[Counts, Counts, Counts]:
     """First row of each distinct label set, the label set of each row, and how many rows have it."""
     bits = np.packbits(indicator, axis=1)
-    # one string of bytes a row: numpy sorts them forty times as fast as rows
+    # one string of bytes a row: numpy sorts them some forty times as fast as rows
     keys = np.ascontiguousarray(bits).view(f"S{bits.shape[1]}").ravel()
     _, first, kinds, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     return first, kinds, counts
@@ -170,8 +170,8 @@ def _deal_one_by_one(items: _Items, dealt: Counts, sizes: Counts, rng: np.random
     shares = sizes / sizes.sum()
     columns, amounts = items.holdings.indices, items.holdings.data
     starts = items.holdings.indptr.tolist()
-    left = items.counts - dealt.sum(axis=1)
     totals = items.holdings.T @ items.counts
+    left = items.counts - dealt.sum(axis=1)
     needs = np.outer(totals, shares) - items.holdings.T @ dealt
     pace = needs / np.maximum(items.holdings.T @ left, 1)[:, None]
     weighted = (items.costs / np.maximum(totals, 1))[columns] * amounts
@@ -188,14 +188,17 @@ def _deal_one_by_one(items: _Items, dealt: Counts, sizes: Counts, rng: np.random
         present = excess[column] - pace[column] * amount
         # added row by row, so that equal parts have equal costs to the last bit, whatever the machine
         cost = (present * weighted[held, None]).sum(axis=0) / shares + own_cost[item]
-        cost[filled >= sizes] = np.inf
-        if n_waiting <= np.count_nonzero(filled == 0):
-            cost[filled > 0] = np.inf
+        cost[_closed(filled, sizes, n_waiting)] = np.inf
         part = int(cost.argmin())
         present[:, part] += amounts[held]
         excess[column] = present
         filled[part] += rows_of_each[item]
         dealt[item, part] += 1
+
+
+def _closed(filled: NDArray[np.float64], sizes: Counts, n_waiting: int) -> NDArray[np.bool_]:
+    """Parts that get no more: the full ones; and all that have something, when the others need all that is waiting."""
+    return filled > 0 if n_waiting <= np.count_nonzero(filled == 0) else filled >= sizes
 
 
 def _queue(rarity: NDArray[np.float64], left: Counts, rng: np.random.RandomState | None) -> list[int]:

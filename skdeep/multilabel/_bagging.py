@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.ensemble._base import _set_random_states
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
 from skdeep.multilabel._classifier_chain import ClassifierChain
+from skdeep.multilabel._out_of_fold import rows_to_pick_from
 from skdeep.multilabel._voting import VotingEnsemble
 
 
@@ -36,6 +37,7 @@ class MultilabelBaggingClassifier(VotingEnsemble):
         Whether rows are drawn with replacement.
     voting : {"auto", "soft", "hard"}, default="auto"
         ``"soft"`` averages probabilities, ``"hard"`` predictions; ``"auto"`` is soft if the base has probabilities.
+        Only hard votes know of thresholds that the clones have learnt.
     random_state : int, RandomState instance or None, default=None
         Draws the rows and the random states of the clones.
     n_jobs : int, default=None
@@ -123,10 +125,12 @@ class MultilabelBaggingClassifier(VotingEnsemble):
         ------
         ValueError
             If ``y`` is no indicator or has not one row for each row of ``X``, or if the base is a regressor or lacks
-            the ``predict_proba`` that soft voting needs.
+            the ``predict_proba`` that soft voting needs or takes a precomputed kernel, of which no rows can be picked.
         """
         indicator, label_names, base_params = self._check_fit(X, y, fit_params)
         self._check_voting()
+        self._check_rows_can_be_picked()
+        X = rows_to_pick_from(X)
         random_state = check_random_state(self.random_state)
         members, rows = [], []
         for _ in range(self.n_estimators):
@@ -136,14 +140,26 @@ class MultilabelBaggingClassifier(VotingEnsemble):
         # a DataFrame tells the members the names of the labels
         targets = y if hasattr(y, "iloc") else indicator.astype(np.int64)
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_to_rows)(member, X, targets, drawn, base_params)
+            delayed(_fit_to_rows)(member, X, targets, drawn, self._params_of_members(fit_params, base_params))
             for member, drawn in zip(members, rows, strict=True)
         )
-        self._note_fit(label_names, self.estimators_)
+        # a chain whose first label never varies in its rows knows of no features
+        self._note_fit(label_names, sorted(self.estimators_, key=lambda member: not hasattr(member, "n_features_in_")))
         return self
 
     def _make_member(self) -> Any:
         return clone(self.estimator)
+
+    def _params_of_members(self, fit_params: dict[str, Any], base_params: dict[str, Any]) -> dict[str, Any]:
+        """What each clone is given, of what ``fit`` was given and of what the base requests of it."""
+        return base_params
+
+    def _check_rows_can_be_picked(self) -> None:
+        if get_tags(self.estimator).input_tags.pairwise:
+            raise ValueError(
+                f"{type(self).__name__} cannot pick rows of a precomputed kernel or distance, whose columns are rows "
+                f"too: give {self.estimator!r} features instead."
+            )
 
     def _draw_rows(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[np.intp] | None:
         """Rows in ascending order; None is all of them, untouched."""
@@ -215,6 +231,9 @@ class EnsembleOfClassifierChains(MultilabelBaggingClassifier):
 
     def _make_member(self) -> ClassifierChain:
         return ClassifierChain(clone(self.estimator), order="random")
+
+    def _params_of_members(self, fit_params: dict[str, Any], base_params: dict[str, Any]) -> dict[str, Any]:
+        return fit_params  # the chain asks its links itself
 
 
 def _fit_to_rows(member: Any, X: Any, y: Any, rows: NDArray[np.intp] | None, fit_params: dict[str, Any]) -> Any:

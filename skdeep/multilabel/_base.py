@@ -11,7 +11,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import column_or_1d, get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_routing_for_object, process_routing
 from sklearn.utils.validation import _num_samples
 
 from skdeep._validation import check_indicator, indicator_classes
@@ -71,6 +71,13 @@ class ProblemTransformation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         tags = set_multilabel_tags(super().__sklearn_tags__())
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+def params_for(estimator: Any, fit_params: dict[str, Any]) -> dict[str, Any]:
+    """Of what a meta-estimator's ``fit`` was given, what a problem transformation of ``estimator`` is to be given."""
+    if not get_config()["enable_metadata_routing"]:
+        return fit_params
+    return {name: fit_params[name] for name in get_routing_for_object(estimator).consumes("fit", fit_params)}
 
 
 def set_multilabel_tags(tags: Any) -> Any:

@@ -172,7 +172,7 @@ class MultilabelCalibratedClassifierCV(OutOfFoldLearner):
         return np.column_stack([label_probability(*pair) for pair in zip(self.calibrators_, columns, strict=True)])
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the decision value of each label; above 0 the label is predicted.
+        """Compute the decision value of each label; from 0 on the label is predicted.
 
         Parameters
         ----------

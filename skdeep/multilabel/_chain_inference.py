@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 # Probability that the label of a link is on, of shape (n_samples,), given the earlier labels, (n_samples, link).
 Ask = Callable[[int, NDArray[np.uint8]], NDArray[np.float64]]
@@ -85,7 +86,10 @@ class Beam:
 
 
 class Sampling:
-    """Follow ``n_draws`` label sets of each row that are drawn from the chain; equal prefixes are asked about once."""
+    """Follow ``n_draws`` label sets of each row that are drawn from the chain; equal prefixes are asked about once.
+
+    All rows stand under the same random numbers, so that what is drawn for one does not depend on the others.
+    """
 
     def __init__(self, n_draws: int, rng: RandomState) -> None:
         self._n_draws = n_draws
@@ -95,7 +99,8 @@ class Sampling:
         """Extend, and draw how many of each prefix go on with the label and how many without."""
         extended = _extend(prefixes, probability, link)
         n_before = (prefixes.weight if link else self._n_draws * prefixes.weight).astype(np.int64)
-        n_on = self._rng.binomial(n_before, probability)
+        chance = self._rng.uniform(size=self._n_draws)[: probability.shape[1]]
+        n_on = np.clip(binom.ppf(chance, np.maximum(n_before, 1), probability), 0, n_before).astype(np.int64)
         counts = _interleave(n_on, n_before - n_on)
         kept = np.argsort(-counts, axis=1, kind="stable")[:, : int((counts > 0).sum(axis=1).max())]
         return Prefixes(

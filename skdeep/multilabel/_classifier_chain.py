@@ -195,8 +195,10 @@ class ClassifierChain(ProblemTransformation):
         order = settle_order(self.order, indicator, random_state)
         self._seed = int(random_state.randint(np.iinfo(np.int32).max))
         chained, names = indicator[:, order], label_names[order]
-        fit_links = self._fit_to_true_labels if self.cv is None else self._fit_to_predicted_labels
-        self.estimators_ = fit_links(X, chained, names, base_params)
+        if self.cv is None:
+            self.estimators_ = self._fit_to_true_labels(X, chained, names, base_params)
+        else:
+            self.estimators_ = self._fit_to_predicted_labels(X, chained, names, base_params, fit_params)
         self.order_ = order
         # only the first link's features are those of X; a constant has seen none
         self._note_fit(label_names, self.estimators_[:1])
@@ -278,7 +280,12 @@ class ClassifierChain(ProblemTransformation):
         )
 
     def _fit_to_predicted_labels(
-        self, X: Any, chained: NDArray[np.uint8], names: NDArray[np.object_], base_params: dict[str, Any]
+        self,
+        X: Any,
+        chained: NDArray[np.uint8],
+        names: NDArray[np.object_],
+        base_params: dict[str, Any],
+        fit_params: dict[str, Any],
     ) -> list[Any]:
         splits = None if self.cv == "in_sample" else split_folds(self.cv, X, chained)
         links: list[Any] = []
@@ -294,7 +301,7 @@ class ClassifierChain(ProblemTransformation):
             else:
                 # binary relevance of one label knows what to do where a fold has one value only
                 single, question = BinaryRelevance(self.estimator), getattr(BinaryRelevance, self.chain_method)
-                answers = out_of_fold(single, extended, target, splits, question, base_params, self.n_jobs)
+                answers = out_of_fold(single, extended, target, splits, question, fit_params, self.n_jobs)
                 earlier[:, link] = answers[:, 0]
         return links
 
@@ -322,6 +329,8 @@ class ClassifierChain(ProblemTransformation):
     def _search(self, X: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Search the chain; return the most probable label sets and the marginals, both in the order of ``y``."""
         check_is_fitted(self, "estimators_")
+        self._validate_params()  # a fitted chain may be searched in another way than it was told at first
+        self._check_inference()
         names = self.label_names_[self.order_]
 
         def ask(link: int, earlier: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -31,7 +31,8 @@ class MultilabelVotingClassifier(ClassifierMixin, _BaseHeterogeneousEnsemble):
     estimators : list of (str, multi-label classifier)
         Clones of them are fitted. Each is reached in a search by its name; ``"drop"`` instead of one leaves it out.
     voting : {"soft", "hard"}, default="soft"
-        Whether probabilities are averaged, or predictions.
+        Whether probabilities are averaged, or predictions. Only hard votes know of thresholds that a classifier has
+        learnt; around the vote, :class:`MultilabelThresholdCV` learns them for it.
     weights : array-like of shape (n_estimators,), default=None
         What the votes count; None is alike.
     n_jobs : int, default=None
@@ -168,7 +169,9 @@ class MultilabelVotingClassifier(ClassifierMixin, _BaseHeterogeneousEnsemble):
         ballots = Parallel(n_jobs=self.n_jobs)(
             delayed(vote)(voter, X, len(self.classes_), self.voting == "soft") for voter in self.estimators_
         )
-        return np.clip(np.average(ballots, axis=0, weights=self._weights()), 0, 1)
+        mean = np.average(ballots, axis=0, weights=self._weights())
+        # weights whose sum is rounded must not decide a tie
+        return np.clip(np.where(np.isclose(mean, 0.5, rtol=0, atol=1e-12), 0.5, mean), 0, 1)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the decision value of each label.
@@ -221,7 +224,7 @@ class MultilabelVotingClassifier(ClassifierMixin, _BaseHeterogeneousEnsemble):
 
     def __sklearn_tags__(self) -> Any:
         tags = set_multilabel_tags(super().__sklearn_tags__())
-        voters = [get_tags(voter).input_tags for _, voter in self.estimators if not isinstance(voter, str)]
+        voters = [get_tags(voter).input_tags for _, voter in self.estimators if hasattr(voter, "fit")]
         tags.input_tags.sparse = all(input_tags.sparse for input_tags in voters)
         tags.input_tags.allow_nan = all(input_tags.allow_nan for input_tags in voters)
         return tags

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
@@ -27,7 +29,7 @@ def split_folds(cv: Any, X: Any, indicator: NDArray[np.uint8], **split_params: A
     ValueError
         If the test parts do not hold every row exactly once.
     """
-    splitter = MultilabelStratifiedKFold(cv) if isinstance(cv, int) else check_cv(cv)
+    splitter = MultilabelStratifiedKFold(int(cv)) if isinstance(cv, Integral) else check_cv(cv)
     splits = list(splitter.split(np.zeros((len(indicator), 1)), indicator, **split_params))
     times = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(indicator))
     if not (times == 1).all():
@@ -66,6 +68,7 @@ def out_of_fold(
     -------
     answers : ndarray with a row for each row of X
     """
+    X = rows_to_pick_from(X)
     parts = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_ask)(clone(estimator), X, y, train, test, question, fit_params) for train, test in splits
     )
@@ -74,6 +77,11 @@ def out_of_fold(
     ordered = np.empty_like(answers)
     ordered[rows] = answers
     return ordered
+
+
+def rows_to_pick_from(X: Any) -> Any:
+    """Turn a sparse matrix of any format into one whose rows can be picked; leave all else as it is."""
+    return X.tocsr() if sparse.issparse(X) else X
 
 
 def _fit_and_ask(

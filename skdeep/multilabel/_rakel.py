@@ -136,7 +136,7 @@ class RAkEL(VotingEnsemble):
             If ``y`` is no indicator or has not one row for each row of ``X``, if the base is a regressor or lacks the
             ``predict_proba`` that soft voting needs, or if ``n_labelsets`` are too few to hold each label once.
         """
-        indicator, label_names, base_params = self._check_fit(X, y, fit_params)
+        indicator, label_names, _ = self._check_fit(X, y, fit_params)
         self._check_voting()
         random_state = check_random_state(self.random_state)
         self.labelsets_ = self._draw_labelsets(indicator.shape[1], random_state)
@@ -144,7 +144,7 @@ class RAkEL(VotingEnsemble):
         for member in members:
             _set_random_states(member, random_state)
         self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-            delayed(member.fit)(X, indicator[:, labels], **base_params)
+            delayed(member.fit)(X, indicator[:, labels], **fit_params)
             for member, labels in zip(members, self.labelsets_, strict=True)
         )
         # a labelset whose labels never vary has seen no features

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.multilabel._base import ProblemTransformation
+from skdeep.multilabel._base import ProblemTransformation, params_for
 from skdeep.multilabel._binary_relevance import BinaryRelevance
 from skdeep.multilabel._chain_features import append_labels
 from skdeep.multilabel._out_of_fold import out_of_fold, split_folds
@@ -126,7 +127,7 @@ class StackedBinaryRelevance(ProblemTransformation):
             Label indicator: values 0 and 1.
         **fit_params : dict
             Handed on to the ``fit`` of each base of both levels, for instance ``sample_weight``; with metadata routing
-            enabled, what ``estimator`` requests.
+            enabled, what each of the two requests.
 
         Returns
         -------
@@ -139,14 +140,17 @@ class StackedBinaryRelevance(ProblemTransformation):
             If ``y`` is no indicator or has not one row for each row of ``X``, if the base is a regressor or lacks
             ``stack_method``, or if the test parts of ``cv`` do not hold each row once.
         """
-        indicator, label_names, base_params = self._check_fit(X, y, fit_params)
+        indicator, label_names, _ = self._check_fit(X, y, fit_params)
         self.stack_method_ = self._settle_stack_method()
         splits = None if self.cv == "in_sample" else split_folds(self.cv, X, indicator)
         first = BinaryRelevance(self.estimator, n_jobs=self.n_jobs)
-        self.first_ = clone(first).fit(X, indicator, **base_params)
+        first_params = params_for(self.estimator, fit_params)
+        self.first_ = clone(first).fit(X, indicator, **first_params)
         ask = getattr(BinaryRelevance, self.stack_method_)
-        said = ask(self.first_, X) if splits is None else out_of_fold(first, X, indicator, splits, ask, base_params)
-        self.final_ = self._make_final().fit(self._stack(X, said, label_names), indicator, **base_params)
+        said = ask(self.first_, X) if splits is None else out_of_fold(first, X, indicator, splits, ask, first_params)
+        final = self._make_final()
+        final_params = params_for(final.estimator, fit_params)
+        self.final_ = final.fit(self._stack(X, said, label_names), indicator, **final_params)
         self._note_fit(label_names, self.first_.estimators_)
         return self
 
@@ -194,6 +198,18 @@ class StackedBinaryRelevance(ProblemTransformation):
             The base's own decision values if it has any, else the logits of its probabilities, at most 36.04 in size.
         """
         return self._ask_final("decision_function", X)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say which metadata goes to which level.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            What ``fit`` is given reaches the ``fit`` of both bases as they have requested it.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        final = self._make_final().estimator
+        return super().get_metadata_routing().add(final_estimator=final, method_mapping=mapping)
 
     def _settle_stack_method(self) -> str:
         if self.stack_method == "auto":

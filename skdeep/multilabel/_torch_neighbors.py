@@ -34,14 +34,11 @@ class TorchNeighbors:
         """
         import torch
 
-        device = self._device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = self._resolve_device()
         try:
             torch.empty(0, dtype=torch.float64, device=device)
         except (RuntimeError, AssertionError, TypeError) as error:
             raise ValueError(f"device={device!r} cannot be used for an exact search in float64: {error}") from error
-        self._resolved = device
         self._rows = np.ascontiguousarray(X)
         return self
 
@@ -63,7 +60,7 @@ class TorchNeighbors:
 
         if return_distance:
             raise ValueError("Distances are not given back: ask with return_distance=False.")
-        device = self._resolved
+        device = self._resolve_device()
         known = torch.as_tensor(self._rows, dtype=torch.float64, device=device)
         asked = known if X is None else torch.as_tensor(np.ascontiguousarray(X), dtype=torch.float64, device=device)
         step = max(1, _CHUNK // len(known))
@@ -76,3 +73,11 @@ class TorchNeighbors:
                 distances[rows, rows + start] = torch.inf
             found.append(distances.topk(self._n_neighbors, largest=False).indices.cpu().numpy())
         return np.concatenate(found).astype(np.intp)
+
+    def _resolve_device(self) -> str:
+        """At each search anew, so that what was fitted on a GPU can be asked without one."""
+        import torch
+
+        if self._device != "auto":
+            return self._device
+        return "cuda" if torch.cuda.is_available() else "cpu"
