@@ -128,7 +128,7 @@ def has_decision(meta: Any) -> bool:
 
 def predict_label(fitted: Any, X: Any) -> NDArray[np.int64]:
     """Predict one label, shape (n_samples,)."""
-    return (column_or_1d(fitted.predict(X)) == 1).astype(np.int64)
+    return (np.ravel(fitted.predict(X)) == 1).astype(np.int64)
 
 
 def label_probability(fitted: Any, X: Any) -> NDArray[Any]:

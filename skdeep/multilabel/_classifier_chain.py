@@ -270,12 +270,7 @@ class ClassifierChain(ProblemTransformation):
         self, X: Any, chained: NDArray[np.uint8], names: NDArray[np.object_], base_params: dict[str, Any]
     ) -> list[Any]:
         return Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_label)(
-                clone(self.estimator),
-                append_labels(X, chained[:, :link], names[:link]),
-                chained[:, link].astype(np.int64),
-                base_params,
-            )
+            delayed(_fit_link)(clone(self.estimator), X, chained[:, : link + 1], names[:link], base_params)
             for link in range(chained.shape[1])
         )
 
@@ -346,3 +341,10 @@ class ClassifierChain(ProblemTransformation):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = False  # with a label appended the matrix is not square
         return tags
+
+
+def _fit_link(
+    estimator: Any, X: Any, chained: NDArray[np.uint8], names: NDArray[np.object_], base_params: dict[str, Any]
+) -> Any:
+    """Fit one link to the last of the labels; those before it are appended here, so that processes share one ``X``."""
+    return fit_label(estimator, append_labels(X, chained[:, :-1], names), chained[:, -1].astype(np.int64), base_params)
