@@ -93,7 +93,7 @@ def test_an_inception_network_scales_as_torchvision_does_for_its_published_weigh
     torch.save(whole.state_dict(), tmp_path / "whole.pth")
     ours = features(resolve(name, weights=tmp_path / "whole.pth", image_size=96), colours)
     with torch.inference_mode():
-        torch.testing.assert_close(ours, whole(normalised), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(ours, whole(normalised), rtol=1e-3, atol=1e-4 * float(ours.max()))
     six = resolve(name, n_channels=6, image_size=96)
     np.testing.assert_allclose([six.mean, six.std], 0.5, atol=1e-6)
 

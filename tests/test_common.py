@@ -22,10 +22,11 @@ from skdeep.utils import expected_failed_checks
 Array = NDArray[Any]
 
 # Neither passes nor fails everywhere.
-FLOAT32 = {
-    "check_methods_subset_invariance": "float32 matrix products differ by about 1e-7 with the batch; see "
-    "test_predictions_do_not_depend_on_the_subset"
-}
+FLOAT32 = dict.fromkeys(
+    ["check_methods_sample_order_invariance", "check_methods_subset_invariance"],
+    "float32 matrix products differ by about 1e-7 with the batch and a row's place in it, on some processors; see "
+    "test_predictions_do_not_depend_on_the_subset",
+)
 
 # One pixel and side features: the form of X that lets scikit-learn's rows of numbers pass for images.
 ON_ROWS = {"backbone": "small_cnn", "weights": None, "image_size": 32, "image_shape": (1, 1), "random_state": 0}

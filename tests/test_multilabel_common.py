@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from skmultilearn.problem_transform import BinaryRelevance as SkMultilearnBinaryRelevance
 
@@ -32,11 +31,11 @@ ESTIMATORS = [
     BinaryRelevance(LogisticRegression()),
     BRkNN(n_neighbors=5),  # some checks have no more than ten rows
     ClassifierChain(LogisticRegression()),
-    EnsembleOfClassifierChains(GaussianNB(), n_estimators=3, random_state=0),
+    EnsembleOfClassifierChains(LogisticRegression(), n_estimators=3, random_state=0),
     LabelPowerset(LogisticRegression()),
     MLkNN(n_neighbors=5),
-    MultilabelBaggingClassifier(BinaryRelevance(GaussianNB()), n_estimators=3, random_state=0),
-    MultilabelCalibratedClassifierCV(BinaryRelevance(GaussianNB()), cv=2),
+    MultilabelBaggingClassifier(BinaryRelevance(LogisticRegression()), n_estimators=3, random_state=0),
+    MultilabelCalibratedClassifierCV(BinaryRelevance(LogisticRegression()), cv=2),
     MultilabelThresholdCV(BinaryRelevance(LogisticRegression()), cv=2),
     MultilabelVotingClassifier(
         [("one", BinaryRelevance(LogisticRegression())), ("two", LabelPowerset(LogisticRegression()))]
