@@ -20,8 +20,6 @@ from skdeep.multilabel import MLkNN
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this part."""
     add_table_options(parser)
-    parser.add_argument("--pairs", type=int, default=11, metavar="N", help="interleaved pairs (default: 11)")
-    parser.add_argument("--large-pairs", type=int, default=3, metavar="N", help="of the large table (default: 3)")
 
 
 def run(arguments: argparse.Namespace) -> Iterator[Record]:

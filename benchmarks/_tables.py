@@ -25,10 +25,12 @@ class Table:
 
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """The options that choose the tables, and the rival's interpreter."""
+    """The options that choose the tables, the rival's interpreter, and how often they are timed."""
     parser.add_argument("files", nargs="*", metavar="FILE", help="a training and a test file in ARFF")
     parser.add_argument("--large", action="store_true", help="also on 16000 / 4000 generated rows x 512, 50 labels")
     parser.add_argument("--ng-python", metavar="PYTHON", help="interpreter with scikit-multilearn-ng")
+    parser.add_argument("--pairs", type=int, default=11, metavar="N", help="interleaved pairs (default: 11)")
+    parser.add_argument("--large-pairs", type=int, default=3, metavar="N", help="of the large table (default: 3)")
 
 
 def chosen_tables(arguments: argparse.Namespace) -> Iterator[Table]:

@@ -13,7 +13,7 @@ from sklearn.datasets import make_multilabel_classification
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from skdeep.multilabel import BinaryRelevance, BRkNN, MLkNN
-from skdeep.multilabel._brknn import _places
+from skdeep.multilabel._base import places_in_row
 
 Problem = tuple[np.ndarray, np.ndarray]
 
@@ -55,7 +55,7 @@ def test_extension_b_predicts_as_many_labels_as_the_neighbours_have(problem: Pro
 
 
 def test_places_count_from_the_most_frequent_and_the_first_of_equals() -> None:
-    assert _places(np.array([[2, 5, 2, 0]])).tolist() == [[1, 0, 2, 3]]
+    assert places_in_row(np.array([[2, 5, 2, 0]])).tolist() == [[1, 0, 2, 3]]
 
 
 def test_brknn_may_have_all_rows_as_neighbours(problem: Problem) -> None:

@@ -265,4 +265,4 @@ def test_another_way_of_search_is_checked_when_it_is_asked_for(problem: Problem)
 def test_folds_are_stratified_whatever_integer_counts_them() -> None:
     indicator = np.repeat([[1], [0]], 20, axis=0).astype(np.uint8)
     for cv in (4, np.int64(4)):
-        assert [int(indicator[test].sum()) for _, test in split_folds(cv, indicator, indicator)] == [5, 5, 5, 5]
+        assert [int(indicator[test].sum()) for _, test in split_folds(cv, indicator)] == [5, 5, 5, 5]

@@ -60,17 +60,54 @@ class ProblemTransformation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Note the labels, and what the first base that learnt knows of the features, or else nothing."""
         self.classes_ = indicator_classes(len(label_names))
         self.label_names_ = label_names
-        fitted = first_that_learnt(estimators)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(fitted, name):
-                setattr(self, name, getattr(fitted, name))
-            elif hasattr(self, name):
-                delattr(self, name)
+        note_features(self, first_that_learnt(estimators))
 
     def __sklearn_tags__(self) -> Any:
         tags = set_multilabel_tags(super().__sklearn_tags__())
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+class DecidesByProbability:
+    """What classifiers share that predict the labels that are at least as probable as not."""
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Predict the labels of each row: those at least as probable as not.
+
+        Parameters
+        ----------
+        X : any
+            Rows of the kind that ``fit`` was given.
+
+        Returns
+        -------
+        indicator : ndarray of int of shape (n_samples, n_labels)
+        """
+        return (self.predict_proba(X) >= 0.5).astype(np.int64)  # type: ignore[attr-defined]
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Compute the decision value of each label; from 0 on the label is predicted.
+
+        Parameters
+        ----------
+        X : any
+            Rows of the kind that ``fit`` was given.
+
+        Returns
+        -------
+        values : ndarray of float of shape (n_samples, n_labels)
+            The logits of ``predict_proba``, at most 36.04 in size.
+        """
+        return bounded_logit(self.predict_proba(X))  # type: ignore[attr-defined]
+
+
+def note_features(meta: Any, fitted: Any) -> None:
+    """Note what a fitted base knows of the features, or else nothing."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(fitted, name):
+            setattr(meta, name, getattr(fitted, name))
+        elif hasattr(meta, name):
+            delattr(meta, name)
 
 
 def params_for(estimator: Any, fit_params: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +173,12 @@ def label_probability(fitted: Any, X: Any) -> NDArray[Any]:
     proba = np.asarray(fitted.predict_proba(X))
     if np.ndim(fitted.classes_) == 2:  # a multilabel classifier that was given one label
         return column_or_1d(proba)
-    column = np.flatnonzero(np.asarray(fitted.classes_) == 1)
+    return class_1_column(proba, fitted.classes_)
+
+
+def class_1_column(proba: NDArray[Any], classes: Any) -> NDArray[Any]:
+    """Column of class 1, shape (n_samples,); 0 if it was never seen."""
+    column = np.flatnonzero(np.asarray(classes) == 1)
     return proba[:, column[0]] if len(column) else np.zeros(len(proba), dtype=proba.dtype)
 
 
@@ -152,3 +194,11 @@ def label_decision(fitted: Any, X: Any) -> NDArray[Any]:
 def bounded_logit(probability: NDArray[Any]) -> NDArray[np.float64]:
     """Logit that stays finite for probabilities of 0 and 1, at ``LOGIT_BOUND``."""
     return logit(np.clip(np.asarray(probability, dtype=np.float64), _EPS, 1 - _EPS))
+
+
+def places_in_row(scores: NDArray[Any]) -> NDArray[np.intp]:
+    """Place of each label in its row, from 0 for the highest score; of equal scores the first label's is higher."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    places = np.empty_like(order)
+    np.put_along_axis(places, order, np.arange(scores.shape[1])[np.newaxis], axis=1)
+    return places

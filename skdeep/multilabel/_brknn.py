@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 
+from skdeep.multilabel._base import places_in_row
 from skdeep.multilabel._neighbors import NeighborsClassifier
 
 
@@ -129,10 +130,10 @@ class BRkNN(NeighborsClassifier):
         counts = self._count(self._neighbors_of(X))
         if self.extension == "b":
             sizes = np.round(counts.sum(axis=1, keepdims=True) / self.n_neighbors)
-            return (_places(counts) < sizes).astype(np.int64)
+            return (places_in_row(counts) < sizes).astype(np.int64)
         predicted = 2 * counts >= self.n_neighbors
         if self.extension == "a":
-            predicted |= ~predicted.any(axis=1, keepdims=True) & (_places(counts) == 0)
+            predicted |= ~predicted.any(axis=1, keepdims=True) & (places_in_row(counts) == 0)
         return predicted.astype(np.int64)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -148,9 +149,3 @@ class BRkNN(NeighborsClassifier):
         probabilities : ndarray of float of shape (n_samples, n_labels)
         """
         return self._count(self._neighbors_of(X)) / self.n_neighbors
-
-
-def _places(counts: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Place of each label among those of its row, from 0 for the most frequent."""
-    order = np.argsort(-counts, axis=1, kind="stable")
-    return np.argsort(order, axis=1, kind="stable")

@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skdeep.multilabel._base import bounded_logit, fit_label, label_probability
+from skdeep.multilabel._base import DecidesByProbability, fit_label, label_probability
 from skdeep.multilabel._label_scores import OutOfFoldLearner
 
 
-class MultilabelCalibratedClassifierCV(OutOfFoldLearner):
+class MultilabelCalibratedClassifierCV(DecidesByProbability, OutOfFoldLearner):
     """Learn the probability of each label from its score.
 
     The scores that the calibration of each label is learnt from are out of fold: each row's are by a clone that was not
@@ -142,20 +142,6 @@ class MultilabelCalibratedClassifierCV(OutOfFoldLearner):
         ]
         return self
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Predict the labels of each row: those at least as probable as not.
-
-        Parameters
-        ----------
-        X : any
-            Rows of the kind that ``fit`` was given.
-
-        Returns
-        -------
-        indicator : ndarray of int of shape (n_samples, n_labels)
-        """
-        return (self.predict_proba(X) >= 0.5).astype(np.int64)
-
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probability of each label.
 
@@ -170,21 +156,6 @@ class MultilabelCalibratedClassifierCV(OutOfFoldLearner):
         """
         columns = _columns(self._ask(X).astype(np.float64, copy=False))
         return np.column_stack([label_probability(*pair) for pair in zip(self.calibrators_, columns, strict=True)])
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the decision value of each label; from 0 on the label is predicted.
-
-        Parameters
-        ----------
-        X : any
-            Rows of the kind that ``fit`` was given.
-
-        Returns
-        -------
-        values : ndarray of float of shape (n_samples, n_labels)
-            The logits of ``predict_proba``, at most 36.04 in size.
-        """
-        return bounded_logit(self.predict_proba(X))
 
     def _make_calibrator(self) -> CalibratedClassifierCV:
         return CalibratedClassifierCV(_Scores(), method=self.method, cv=_AllRows(), ensemble=True)

@@ -31,11 +31,12 @@ class Prefixes(NamedTuple):
     weight: NDArray[np.float64]
 
 
-Choose = Callable[[Prefixes], Prefixes]
+# What to follow of the prefixes, once they are extended by a link's label, given its probability after each.
+Choose = Callable[[Prefixes, NDArray[np.float64], int], Prefixes]
 
 
 def search_chain(
-    ask: Ask, n_samples: int, n_labels: int, choose: Callable[[Prefixes, NDArray[np.float64], int], Prefixes]
+    ask: Ask, n_samples: int, n_labels: int, choose: Choose
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Go along a chain, following several label sets for each row.
 

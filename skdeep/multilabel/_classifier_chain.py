@@ -282,7 +282,7 @@ class ClassifierChain(ProblemTransformation):
         base_params: dict[str, Any],
         fit_params: dict[str, Any],
     ) -> list[Any]:
-        splits = None if self.cv == "in_sample" else split_folds(self.cv, X, chained)
+        splits = None if self.cv == "in_sample" else split_folds(self.cv, chained)
         links: list[Any] = []
         earlier = self._no_labels_yet(*chained.shape)
         for link in range(chained.shape[1]):

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep.model_selection import MultilabelStratifiedKFold
-from skdeep.multilabel._base import ProblemTransformation
+from skdeep.multilabel._base import ProblemTransformation, class_1_column
 from skdeep.multilabel._out_of_fold import out_of_fold, split_folds
 
 
@@ -44,11 +44,13 @@ def label_scores(fitted: Any, X: Any, *, n_labels: int, method: str) -> NDArray[
     """
     answer = getattr(fitted, method)(X)
     if isinstance(answer, list):
-        scores = np.column_stack([_of_class_1(part, seen) for part, seen in zip(answer, fitted.classes_, strict=True)])
+        scores = np.column_stack(
+            [class_1_column(np.asarray(part), seen) for part, seen in zip(answer, fitted.classes_, strict=True)]
+        )
     else:
         scores = answer.toarray() if sparse.issparse(answer) else np.asarray(answer)
         if method == "predict_proba" and n_labels == 1 and np.ndim(fitted.classes_) == 1:
-            scores = _of_class_1(scores, fitted.classes_)
+            scores = class_1_column(scores, fitted.classes_)
         if scores.ndim == 1:
             scores = scores.reshape(-1, 1)
     if scores.ndim != 2 or scores.shape[1] != n_labels:
@@ -58,13 +60,6 @@ def label_scores(fitted: Any, X: Any, *, n_labels: int, method: str) -> NDArray[
             "BinaryRelevance of it."
         )
     return scores
-
-
-def _of_class_1(probabilities: Any, classes: Any) -> NDArray[Any]:
-    """Column of class 1, of shape (n_samples,); 0 if it was never seen."""
-    table = np.asarray(probabilities)
-    column = np.flatnonzero(np.asarray(classes) == 1)
-    return table[:, column[0]] if len(column) else np.zeros(len(table), dtype=table.dtype)
 
 
 class OutOfFoldLearner(ProblemTransformation):
@@ -127,7 +122,7 @@ class OutOfFoldLearner(ProblemTransformation):
         else:
             # a DataFrame has the names of the labels, and a vector may be what a binary classifier wants
             target = y if hasattr(y, "columns") or np.ndim(y) == 1 else indicator
-            splits = split_folds(self._splitter(), X, indicator, **split_params)
+            splits = split_folds(self._splitter(), indicator, **split_params)
             scores = out_of_fold(self.estimator, X, target, splits, ask, base_params, self.n_jobs)
             self.estimator_ = clone(self.estimator).fit(X, target, **base_params)
         self._note_fit(label_names, [self.estimator_])

@@ -17,11 +17,11 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from skdeep._validation import check_indicator, indicator_classes
-from skdeep.multilabel._base import bounded_logit, set_multilabel_tags
+from skdeep.multilabel._base import DecidesByProbability, note_features, set_multilabel_tags
 from skdeep.multilabel._voting import vote
 
 
-class MultilabelVotingClassifier(ClassifierMixin, _BaseHeterogeneousEnsemble):
+class MultilabelVotingClassifier(DecidesByProbability, ClassifierMixin, _BaseHeterogeneousEnsemble):
     """Different multi-label classifiers that learn the same labels, and vote.
 
     :class:`~sklearn.ensemble.VotingClassifier` for label indicators.
@@ -132,26 +132,8 @@ class MultilabelVotingClassifier(ClassifierMixin, _BaseHeterogeneousEnsemble):
         )
         self.classes_ = indicator_classes(len(label_names))
         self.label_names_ = label_names
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimators_[0], name):
-                setattr(self, name, getattr(self.estimators_[0], name))
-            elif hasattr(self, name):
-                delattr(self, name)
+        note_features(self, self.estimators_[0])
         return self
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Predict the labels of each row: those for which at least half of the vote is.
-
-        Parameters
-        ----------
-        X : any
-            Rows of the kind that ``fit`` was given.
-
-        Returns
-        -------
-        indicator : ndarray of int of shape (n_samples, n_labels)
-        """
-        return (self.predict_proba(X) >= 0.5).astype(np.int64)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probability of each label: the weighted mean of the votes on it.
@@ -172,21 +154,6 @@ class MultilabelVotingClassifier(ClassifierMixin, _BaseHeterogeneousEnsemble):
         mean = np.average(ballots, axis=0, weights=self._weights())
         # weights whose sum is rounded must not decide a tie
         return np.clip(np.where(np.isclose(mean, 0.5, rtol=0, atol=1e-12), 0.5, mean), 0, 1)
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the decision value of each label.
-
-        Parameters
-        ----------
-        X : any
-            Rows of the kind that ``fit`` was given.
-
-        Returns
-        -------
-        values : ndarray of float of shape (n_samples, n_labels)
-            The logits of ``predict_proba``, at most 36.04 in size.
-        """
-        return bounded_logit(self.predict_proba(X))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Say which metadata goes to which classifier.

@@ -21,7 +21,7 @@ Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 Question = Callable[[Any, Any], NDArray[Any]]
 
 
-def split_folds(cv: Any, X: Any, indicator: NDArray[np.uint8], **split_params: Any) -> list[Split]:
+def split_folds(cv: Any, indicator: NDArray[np.uint8], **split_params: Any) -> list[Split]:
     """Divide training rows into folds: a number of them, stratified by the labels, or by the user's own splitter.
 
     Raises

@@ -142,7 +142,7 @@ class StackedBinaryRelevance(ProblemTransformation):
         """
         indicator, label_names, _ = self._check_fit(X, y, fit_params)
         self.stack_method_ = self._settle_stack_method()
-        splits = None if self.cv == "in_sample" else split_folds(self.cv, X, indicator)
+        splits = None if self.cv == "in_sample" else split_folds(self.cv, indicator)
         first = BinaryRelevance(self.estimator, n_jobs=self.n_jobs)
         first_params = params_for(self.estimator, fit_params)
         self.first_ = clone(first).fit(X, indicator, **first_params)

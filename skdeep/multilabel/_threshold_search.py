@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from skdeep.metrics._checks import check_scores
+from skdeep.multilabel._base import places_in_row
 
 Average = Literal["samples", "micro", "macro"]
 Scope = Literal["global", "per_label", "cardinality", "rank"]
@@ -93,7 +94,7 @@ class DecisionRule:
         if scores.ndim == 1:
             scores = scores.reshape(-1, 1)
         if self.thresholds is None:
-            return (_places(scores) < (self.n_labels_per_row or 0)).astype(np.int64)
+            return (places_in_row(scores) < (self.n_labels_per_row or 0)).astype(np.int64)
         if scores.shape[1:] != self.thresholds.shape:
             raise ValueError(
                 f"There are thresholds for {len(self.thresholds)} labels, so y_score must have shape (n_samples, "
@@ -194,7 +195,7 @@ def optimal_thresholds(
     thresholds, n_labels_per_row = None, None
     if scope == "rank":
         n_labels_per_row = _best_number(true, scores, objective)
-        predicted = _places(scores) < n_labels_per_row
+        predicted = places_in_row(scores) < n_labels_per_row
     else:
         search = {"global": _best_threshold, "per_label": _best_of_each, "cardinality": _best_multiple}[scope]
         thresholds = np.full(scores.shape[1], search(true, scores, objective))
@@ -340,17 +341,9 @@ def _best_threshold(true: NDArray[np.bool_], scores: Floats, objective: _Objecti
     return float(_thresholds_at(ordered, _best_cuts(values, _ends(ordered)))[0])
 
 
-def _places(scores: Floats) -> NDArray[np.intp]:
-    """Place of each label in its row, from 0 for the highest score; of equal scores the first label's is higher."""
-    order = np.argsort(-scores, axis=1, kind="stable")
-    places = np.empty_like(order)
-    np.put_along_axis(places, order, np.arange(scores.shape[1])[np.newaxis], axis=1)
-    return places
-
-
 def _best_number(true: NDArray[np.bool_], scores: Floats, objective: _Objective) -> int:
     """How many labels to predict for each row: a global threshold on the places."""
-    threshold = _best_threshold(true, -_places(scores).astype(np.float64), objective)
+    threshold = _best_threshold(true, -places_in_row(scores).astype(np.float64), objective)
     return int(np.clip(np.floor(1 - threshold), 0, scores.shape[1]))
 
 

@@ -10,11 +10,11 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skdeep.multilabel._base import ProblemTransformation, bounded_logit, has_method
+from skdeep.multilabel._base import DecidesByProbability, ProblemTransformation, has_method
 from skdeep.multilabel._label_scores import label_scores
 
 
-class VotingEnsemble(ProblemTransformation):
+class VotingEnsemble(DecidesByProbability, ProblemTransformation):
     """Base of the ensembles whose members each vote on all labels, or on some.
 
     A vote is a member's probability of the label, or its prediction; the probability that the ensemble gives is the
@@ -29,20 +29,6 @@ class VotingEnsemble(ProblemTransformation):
     voting: str
     n_jobs: int | None
     estimators_: list[Any]
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Predict the labels of each row: those for which at least half of the vote is.
-
-        Parameters
-        ----------
-        X : any
-            Rows of the kind that ``fit`` was given.
-
-        Returns
-        -------
-        indicator : ndarray of int of shape (n_samples, n_labels)
-        """
-        return (self.predict_proba(X) >= 0.5).astype(np.int64)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probability of each label: the mean of the votes on it.
@@ -68,21 +54,6 @@ class VotingEnsemble(ProblemTransformation):
             votes[:, labels] += ballot
             voters[labels] += 1
         return np.minimum(votes / voters, 1)  # a sum of probabilities may round up
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the decision value of each label.
-
-        Parameters
-        ----------
-        X : any
-            Rows of the kind that ``fit`` was given.
-
-        Returns
-        -------
-        values : ndarray of float of shape (n_samples, n_labels)
-            The logits of ``predict_proba``, at most 36.04 in size.
-        """
-        return bounded_logit(self.predict_proba(X))
 
     def _check_voting(self) -> None:
         if self.voting == "soft" and not hasattr(self.estimator, "predict_proba"):
