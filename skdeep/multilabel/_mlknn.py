@@ -127,20 +127,6 @@ class MLkNN(NeighborsClassifier):
         self.posterior_ = self._learn_posterior(self._count(neighbors))
         return self
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """Predict the labels of each row: those at least as probable as not.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        indicator : ndarray of int of shape (n_samples, n_labels)
-        """
-        return (self.predict_proba(X) >= 0.5).astype(np.int64)
-
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probability of each label.
 

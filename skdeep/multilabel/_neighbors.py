@@ -13,12 +13,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skdeep._validation import check_indicator, indicator_classes
-from skdeep.multilabel._base import bounded_logit, set_multilabel_tags
+from skdeep.multilabel._base import DecidesByProbability, set_multilabel_tags
 
 _METRICS = set().union(*VALID_METRICS.values()) - {"precomputed"}
 
 
-class NeighborsClassifier(ClassifierMixin, BaseEstimator):
+class NeighborsClassifier(DecidesByProbability, ClassifierMixin, BaseEstimator):
     """Base of the multi-label classifiers that count among a row's neighbours."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -34,21 +34,6 @@ class NeighborsClassifier(ClassifierMixin, BaseEstimator):
     algorithm: str
     device: str
     n_jobs: int | None
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Compute the decision value of each label.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        values : ndarray of float of shape (n_samples, n_labels)
-            The logits of ``predict_proba``, at most 36.04 in size.
-        """
-        return bounded_logit(self.predict_proba(X))
 
     def _fit_neighbors(self, X: Any, y: Any, *, besides_itself: bool) -> Any:
         """Check all that ``fit`` is given and store the rows; return them, checked."""
