@@ -23,6 +23,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 
 from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
+from skdeep._digest import digest_of
 from skdeep._saving import empty_network
 from skdeep._text import listed
 from skdeep._validation import Targets, check_known_targets, check_targets, is_multilabel
@@ -56,7 +57,6 @@ from skdeep.training import (
     TableRows,
     WeightedNet,
     find_rate,
-    fit_digest,
     learn_once,
     learning_batch_norms,
     module_outputs,
@@ -794,7 +794,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             if part is not None
         ]
         start = module.state_dict() if self.warm_start else None
-        digest = fit_digest(
+        digest = digest_of(
             {**parts, **shown, "precision": plan.precision, "seed": plan.seed, "samples": samples, "start": start}
         )
         return Checkpoint(self.checkpoint, digest)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,17 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.random import RandomState
-from sklearn.metrics import fbeta_score, make_scorer
 from torch import nn
-from torchvision.models import ResNet18_Weights
-from torchvision.transforms import v2
 
 from skdeep.exceptions import CheckpointWarning
-from skdeep.images import Augmentation
 from skdeep.training import checkpoints
-from skdeep.training.checkpoints import Checkpoint, fit_digest, pack_optimizer, unpack_optimizer
-from skdeep.training.phases import Phase
+from skdeep.training.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
 
 STATE = {"best": -math.inf, "records": [{"train": "head", "lr": np.float64(0.1), "size": (3, 4)}], "n": 3}
 
@@ -186,159 +176,3 @@ def test_an_optimizer_of_other_groups_is_refused() -> None:
     packed = pack_optimizer(optimizer, names_of(module))
     with pytest.raises(ValueError, match="other parameters, or other groups"):
         unpack_optimizer(torch.optim.AdamW(module.parameters()), names_of(module), *packed)
-
-
-class Own(nn.Module):
-    factor = 2
-
-    def __init__(self, width: int = 3) -> None:
-        super().__init__()
-        self.width = width
-        self.layer = nn.Linear(width, 1)
-        nn.init.ones_(self.layer.weight)
-        nn.init.zeros_(self.layer.bias)
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self.layer(pictures.mean(dim=(2, 3))) * self.factor
-
-
-def loss(logits: torch.Tensor, targets: torch.Tensor, gamma: float = 2.0) -> torch.Tensor:
-    return ((logits - targets).abs() ** gamma).sum(dim=1)
-
-
-def scaled(factor: float) -> Any:
-    return lambda picture: picture * factor
-
-
-def changed(module: nn.Module, **attributes: Any) -> nn.Module:
-    for name, value in attributes.items():
-        setattr(module, name, value)
-    return module
-
-
-def with_bias(value: float) -> nn.Module:
-    module = Own()
-    nn.init.constant_(module.layer.bias, value)
-    return module
-
-
-def parts() -> dict[str, Any]:
-    """A bit of all that an estimator may be given."""
-    return {
-        "plain": [None, True, 1, 0.5, math.inf, "text", b"bytes", (1, [2]), {"b": 1, "a": {3, 1}}, Path("a")],
-        "arrays": [np.arange(6).reshape(2, 3), np.array(["a", "b"]), np.float32(1), torch.ones(2)],
-        "phases": [Phase(max_epochs=3, train=2), Phase()],
-        "state": RandomState(3),
-        "weights": ResNet18_Weights.DEFAULT,
-        "backbone": Own(),
-        "backbone_class": Own,
-        "optimizer": torch.optim.AdamW,
-        "criterion": loss,
-        "augmentation": Augmentation(v2.Compose([v2.RandomHorizontalFlip(0.3), scaled(2.0)]), mixup=0.2),
-        "partial": functools.partial(loss, gamma=3.0),
-        "scoring": make_scorer(fbeta_score, beta=2),
-        "none": lambda: None,
-    }
-
-
-def test_a_digest_is_the_same_in_another_process_of_other_hashes() -> None:
-    expected = fit_digest(parts())
-    assert fit_digest(parts()) == expected
-    code = "from tests.test_training_checkpoints import fit_digest, parts; print(fit_digest(parts()))"
-    root = Path(__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(root)},
-    )
-    assert done.stdout.strip() == expected
-
-
-CHANGES: dict[str, tuple[Any, Any]] = {
-    "a number": (1, 2),
-    "the kind of a number": (1, 1.0),
-    "the dtype of an array": (np.zeros(2, "f4"), np.zeros(2, "f8")),
-    "the shape of an array": (np.zeros(4), np.zeros((2, 2))),
-    "the last bit of an array": (np.ones(3), np.nextafter(np.ones(3), 2)),
-    "where a list is cut": ([[1, 2], [3]], [[1], [2, 3]]),
-    "bytes": ([b"ab", b"c"], [b"a", b"bc"]),
-    "the state of a generator": (RandomState(3), RandomState(4)),
-    "a phase": (Phase(lr=0.1), Phase(lr=0.2)),
-    "an augmentation": (Augmentation("side_on"), Augmentation("top_down")),
-    "a bias": (with_bias(0.0), with_bias(1e-7)),
-    "an attribute of a module": (Own(), changed(Own(), width=4)),
-    "what is frozen": (Own(), Own().requires_grad_(False)),
-    "a module and its class": (Own(), Own),
-    "the probability of a transform": (v2.RandomHorizontalFlip(0.3), v2.RandomHorizontalFlip(0.4)),
-    "the order of transforms": (
-        v2.Compose([v2.Grayscale(), v2.RandomHorizontalFlip()]),
-        v2.Compose([v2.RandomHorizontalFlip(), v2.Grayscale()]),
-    ),
-    "a closure": (scaled(2.0), scaled(3.0)),
-    "a body": (lambda x: x + 1, lambda x: x - 1),
-    "a constant of a body": (lambda x: x + 1, lambda x: x + 2),
-    "a name in a body": (lambda x: math.sin(x), lambda x: math.cos(x)),
-    "a nested body": (lambda x: [y + 1 for y in x], lambda x: [y + 2 for y in x]),
-    "a keyword": (functools.partial(loss, gamma=3.0), functools.partial(loss, gamma=4.0)),
-    "a scorer": (make_scorer(fbeta_score, beta=2), make_scorer(fbeta_score, beta=1)),
-    "a class": (torch.optim.SGD, torch.optim.AdamW),
-    "a function of a library": (torch.nn.functional.relu, torch.nn.functional.gelu),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_digest_changes_with(change: str) -> None:
-    one, other = CHANGES[change]
-    assert fit_digest({"part": one}) != fit_digest({"part": other})
-    assert fit_digest({"part": one}) == fit_digest({"part": one})
-
-
-def test_a_digest_changes_with_methods_and_constants_of_a_class() -> None:
-    def made(factor: int, body: Any) -> type:
-        return type("Made", (nn.Module,), {"factor": factor, "forward": body, "__module__": "own"})
-
-    def twice(self: Any, x: Any) -> Any:
-        return 2 * x
-
-    def thrice(self: Any, x: Any) -> Any:
-        return 3 * x
-
-    thrice.__qualname__ = twice.__qualname__
-    digests = [fit_digest({"m": cls()}) for cls in (made(1, twice), made(2, twice), made(1, thrice), made(1, twice))]
-    assert len(set(digests)) == 3
-    assert digests[0] == digests[3]
-
-
-def test_a_digest_does_not_depend_on_how_values_are_held() -> None:
-    values = np.arange(12.0).reshape(3, 4)
-    frozen = values.copy()
-    frozen.flags.writeable = False
-    digests = {fit_digest({"X": held}) for held in (values, frozen, np.asfortranarray(values), values[::-1][::-1])}
-    assert len(digests) == 1
-    assert fit_digest({"w": {0: 1.0, 1: 2.0}, "z": 1}) == fit_digest({"z": 1, "w": {1: 2.0, 0: 1.0}})
-    flipped = torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last)
-    assert fit_digest({"w": flipped}) == fit_digest({"w": torch.ones(2, 3, 4, 4)})
-
-
-def test_what_holds_itself_has_a_digest() -> None:
-    def countdown(n: int) -> int:
-        return n and countdown(n - 1)
-
-    module = Own()
-    module.children_of = [module]  # type: ignore[assignment]
-    assert fit_digest({"f": countdown}) == fit_digest({"f": countdown})
-    assert fit_digest({"m": module}) == fit_digest({"m": module})
-
-
-def test_a_digest_changes_with_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fit_digest({})
-    monkeypatch.setattr(checkpoints.importlib.metadata, "version", lambda name: "99")
-    assert fit_digest({}) != before
-
-
-def test_what_cannot_be_told_apart_is_refused() -> None:
-    with pytest.raises(ValueError, match="The parameter 'criterion' cannot be told from others of its kind"):
-        fit_digest({"criterion": threading.Lock()})

@@ -4,7 +4,7 @@ from skdeep.training.batch_norm import learning_batch_norms, settle_batch_norm
 from skdeep.training.batches import Batches, Lesson
 from skdeep.training.bp_mll import RankingThreshold
 from skdeep.training.change import ImageChange
-from skdeep.training.checkpoints import Checkpoint, fit_digest
+from skdeep.training.checkpoints import Checkpoint
 from skdeep.training.course import (
     AVERAGES,
     OPTIMIZERS,
@@ -46,7 +46,6 @@ __all__ = [
     "TableRows",
     "WeightedNet",
     "find_rate",
-    "fit_digest",
     "is_on_cpu",
     "learn_once",
     "learning_batch_norms",
