@@ -39,7 +39,7 @@ from skdeep.backbones import (
     resolve_backbone,
     resolve_device,
 )
-from skdeep.features import extract_features, open_store
+from skdeep.features import Cache, extract_features, open_files, open_store, split_cache
 from skdeep.images import Images, as_images
 from skdeep.metrics import get_scorer
 from skdeep.model_selection._split import split_rows
@@ -90,7 +90,7 @@ class ImageEstimator(BaseEstimator):
     precision: str
     batch_size: int
     device: str
-    cache: bool | str | os.PathLike[str]
+    cache: Cache
     fingerprint: str | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -107,7 +107,7 @@ class ImageEstimator(BaseEstimator):
         "precision": [StrOptions(set(PRECISIONS))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
-        "cache": ["boolean", str, os.PathLike],
+        "cache": ["boolean", str, os.PathLike, list, tuple],
         "fingerprint": [str, None],
         "random_state": ["random_state"],
     }
@@ -115,6 +115,10 @@ class ImageEstimator(BaseEstimator):
     # what a subclass may make parameters of
     layer: str | list[str] | tuple[str, ...] | None = None
     on_error: Literal["raise", "nan"] = "raise"
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        split_cache(self.cache)
 
     def _images(self, X: Any) -> Images:
         """Take X as images, in the form that it shows."""
@@ -148,15 +152,18 @@ class ImageEstimator(BaseEstimator):
 
     def _features(self, images: Images, backbone: Backbone, precision: str) -> NDArray[np.float32]:
         """The activations of a network as its description has it."""
-        return extract_features(
-            images,
-            backbone,
-            store=open_store(self.cache),
-            batch_size=self.batch_size,
-            device=resolve_device(self.device),
-            precision=precision,
-            on_error=self.on_error,
-        )
+        return extract_features(images, backbone, **self._extraction(precision))
+
+    def _extraction(self, precision: str) -> dict[str, Any]:
+        """What the parameters say of extraction."""
+        return {
+            "store": open_store(self.cache),
+            "files": open_files(self.cache),
+            "batch_size": self.batch_size,
+            "device": resolve_device(self.device),
+            "precision": precision,
+            "on_error": self.on_error,
+        }
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -81,6 +81,13 @@ class BlobCache:
             held |= self._file.run(lambda database: stored_keys(database, missing), nothing)
         return held
 
+    def keys(self) -> list[bytes]:
+        """The keys under which the file holds a value, in order; none is read, so that some may be damaged."""
+        nothing: list[bytes] = []
+        if self._file is None or not self._file.exists():
+            return nothing
+        return self._file.run(_all_keys, nothing)
+
     def write(self, blobs: Mapping[bytes, bytes]) -> None:
         """Store values."""
         self._memory.write(blobs)
@@ -158,7 +165,7 @@ def insert(database: sqlite3.Connection, blobs: Mapping[bytes, bytes]) -> None:
     hour = _hour()
     _remove(database, list(blobs))
     for key, value in blobs.items():
-        place = database.execute("INSERT INTO blobs (value, checksum) VALUES (?, ?)", (value, _checksum(key, value)))
+        place = database.execute("INSERT INTO blobs (value, checksum) VALUES (?, ?)", (value, checksum_of(key, value)))
         database.execute("INSERT INTO entries VALUES (?, ?, ?)", (key, place.lastrowid, hour))
 
 
@@ -180,10 +187,22 @@ def used_bytes(database: sqlite3.Connection) -> int:
     return (pages - free) * page_size
 
 
+def checksum_of(key: bytes, value: bytes) -> bytes:
+    """What binds a value to its key."""
+    checksum = hashlib.sha256(key)
+    checksum.update(value)
+    return checksum.digest()[:16]
+
+
 def slices(keys: list[bytes], size: int) -> Iterator[list[bytes]]:
     """Cut keys into lists of ``size``, the last of which may be shorter."""
     for start in range(0, len(keys), size):
         yield keys[start : start + size]
+
+
+def _all_keys(database: sqlite3.Connection) -> list[bytes]:
+    """All keys; what cannot be one, in a damaged file, is none."""
+    return [key for (key,) in database.execute("SELECT key FROM entries WHERE typeof(key) = 'blob' ORDER BY key")]
 
 
 def _select(database: sqlite3.Connection, keys: list[bytes]) -> Found:
@@ -197,7 +216,7 @@ def _select(database: sqlite3.Connection, keys: list[bytes]) -> Found:
             f"FROM entries LEFT JOIN blobs USING (id) WHERE entries.key IN ({_marks(some)})"
         )
         for key, value, checksum, is_unnoted in database.execute(query, (hour, *some)):
-            if not isinstance(value, bytes) or _checksum(key, value) != checksum:
+            if not isinstance(value, bytes) or checksum_of(key, value) != checksum:
                 damaged.append(key)
                 continue
             blobs[key] = value
@@ -227,12 +246,6 @@ def _remove(database: sqlite3.Connection, keys: list[bytes]) -> int:
 def _hour() -> int:
     """Now, in hours: uses within one hour are equal, and reading writes at most once in it."""
     return int(time.time() // 3600)
-
-
-def _checksum(key: bytes, value: bytes) -> bytes:
-    checksum = hashlib.sha256(key)
-    checksum.update(value)
-    return checksum.digest()[:16]
 
 
 def _marks(keys: list[bytes]) -> str:

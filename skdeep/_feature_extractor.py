@@ -17,6 +17,7 @@ from torchvision.models import WeightsEnum
 
 from skdeep._base import ImageEstimator, beside, draw_seed
 from skdeep.backbones import feature_size, resolve_device, settle_precision
+from skdeep.features import Cache, FeatureFileInfo, export_images
 
 
 class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ImageEstimator):
@@ -70,9 +71,10 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         Images that pass the network together.
     device : str, default="auto"
         A device of torch; ``"auto"`` is the fastest that is there.
-    cache : bool, str or path, default=True
+    cache : bool, str, path or list of these, default=True
         The feature store: True for the folder in ``SKDEEP_CACHE_DIR`` or else the user's cache folder, False for none,
-        or a folder.
+        or a folder. In a list, paths of feature files that ``export`` wrote follow it, and are looked into before; True
+        brings those in ``SKDEEP_FEATURE_FILES`` too, which are separated as in ``PATH``. Files are never written to.
     fingerprint : str or None, default=None
         Your word for all that shapes the output of your own module; without it, that module's features are not stored.
     on_error : {"raise", "nan"}, default="raise"
@@ -134,7 +136,7 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         precision: str = "auto",
         batch_size: int = 32,
         device: str = "auto",
-        cache: bool | str | os.PathLike[str] = True,
+        cache: Cache = True,
         fingerprint: str | None = None,
         on_error: Literal["raise", "nan"] = "raise",
         random_state: int | RandomState | None = None,
@@ -214,6 +216,50 @@ class CNNFeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ima
         check_is_fitted(self)
         images = self._images_as_settled(X)
         return beside(self._features(images, self.backbone_, self.precision_), images)
+
+    def export(self, X: Any, path: str | os.PathLike[str]) -> FeatureFileInfo:
+        """Write the features of images to one file, in which estimators on other hosts find them.
+
+        They are found by images, networks, precisions, kinds of device and versions of libraries that are equal, so
+        that no wrong ones are. Those of images that cannot be used are left out.
+
+        Parameters
+        ----------
+        X : paths, images, arrays or flat rows
+            As in ``fit``.
+        path : str or path
+            A safetensors file, in place of the one that may be there. It is written whole or not at all.
+
+        Returns
+        -------
+        info : FeatureFileInfo
+            What the file holds.
+
+        Raises
+        ------
+        ValueError
+            If the network is a module of your own without ``fingerprint``, or no image can be used.
+        ImageError
+            If an image is missing or broken and ``on_error`` is ``"raise"``.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from skdeep import CNNFeatureExtractor
+        >>> images = np.random.default_rng(0).integers(256, size=(4, 32, 32, 3), dtype=np.uint8)
+        >>> extractor = CNNFeatureExtractor("small_cnn", weights=None, image_size=32, cache=False, random_state=0)
+        >>> features = extractor.fit_transform(images)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = extractor.export(images, f"{folder}/features.safetensors").path
+        ...     found = extractor.set_params(cache=[False, file]).transform(images)
+        >>> bool((found == features).all())
+        True
+        """
+        check_is_fitted(self)
+        return export_images(path, self._images_as_settled(X), self.backbone_, **self._extraction(self.precision_))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -6,15 +6,38 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     import torch
 
 _FORMAT = "skdeep"
 _VERSION = 1  # raised whenever older versions of the library could not read what is written
+_HEADER_BYTES = 100_000_000  # safetensors' own bound
+
+
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor lies in a file.
+
+    Attributes
+    ----------
+    dtype : str
+        In safetensors' words.
+    shape : tuple of int
+    start : int
+        Of its first byte in the file.
+    n_bytes : int
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    n_bytes: int
 
 
 def write_tensors(
@@ -76,22 +99,64 @@ def read_tensors(path: str | os.PathLike[str], device: str = "cpu") -> tuple[dic
     ValueError
         If it is damaged, of another kind, or of a newer version.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     # at once, for another process may put another file in its place; safetensors' own reader opens files twice
     content = Path(path).read_bytes()
-    try:
+    with _checked(path):
         tensors = load(content)
         about = _about(content)
         tensors = {name: _strided(tensor, about["strides"].get(name)) for name, tensor in tensors.items()}
         tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
         tensors |= {name: tensors[same] for name, same in about["aliases"].items()}
+    return tensors, about["document"]
+
+
+def find_tensors(file: BinaryIO) -> tuple[dict[str, TensorPlace], dict[str, Any]]:
+    """Read of a file no more than where its tensors lie, and the document.
+
+    Parameters
+    ----------
+    file : binary file
+        At its beginning.
+
+    Returns
+    -------
+    places : dict of str to TensorPlace
+        All of them within the file. Whether a dtype and a shape make so many bytes is left to who knows the dtype.
+    document : dict
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is damaged, of another kind, or of a newer version.
+    """
+    n_bytes = os.fstat(file.fileno()).st_size
+    with _checked(file.name):
+        length = file.read(8)
+        n_header = int.from_bytes(length, "little")
+        if n_header > min(_HEADER_BYTES, n_bytes):
+            raise ValueError("it has no header")
+        header = file.read(n_header)
+        about = _about(length + header)
+        parts = {name: part for name, part in json.loads(header).items() if name != "__metadata__"}
+        places = {name: _place(part, 8 + n_header, n_bytes) for name, part in parts.items()}
+    return places, about["document"]
+
+
+@contextmanager
+def _checked(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say of whatever goes wrong with a file's content which file it is."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except _NewerVersionError as error:
         raise ValueError(f"{str(path)!r} was written by a newer version of skdeep ({error}): update skdeep.") from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{str(path)!r} is damaged, or no file of skdeep: {error}") from error
-    return tensors, about["document"]
 
 
 class _NewerVersionError(Exception):
@@ -155,7 +220,7 @@ def _sync(path: Path) -> None:
 
 
 def _about(content: bytes) -> dict[str, Any]:
-    """What the header of a file, which safetensors found whole, says beside the places of tensors."""
+    """What the header of a file says beside the places of tensors."""
     n_bytes = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + n_bytes]).get("__metadata__", {})
     about = json.loads(metadata.get(_FORMAT, "{}"))
@@ -167,6 +232,16 @@ def _about(content: bytes) -> dict[str, Any]:
     if not all(isinstance(about[part], dict) for part in ("document", "aliases", "strides")):
         raise ValueError("its header is incomplete")
     return about
+
+
+def _place(part: Mapping[str, Any], offset: int, n_bytes: int) -> TensorPlace:
+    """Where a tensor lies in a file of so many bytes, if what the header says of it can be."""
+    start, end = part["data_offsets"]
+    if not all(type(number) is int and number >= 0 for number in (start, end, *part["shape"])):
+        raise ValueError("its header has numbers that are none")
+    if not start <= end <= n_bytes - offset:
+        raise ValueError("it ends too early")
+    return TensorPlace(part["dtype"], tuple(part["shape"]), offset + start, end - start)
 
 
 def _strided(tensor: torch.Tensor, strides: Sequence[int] | None) -> torch.Tensor:

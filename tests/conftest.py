@@ -30,6 +30,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """A fresh feature store for each test, so that none touches the user's own or finds another's rows."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SKDEEP_CACHE_DIR", str(folder))
+    monkeypatch.delenv("SKDEEP_FEATURE_FILES", raising=False)
     return folder
 
 

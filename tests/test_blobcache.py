@@ -70,6 +70,16 @@ def test_a_cache_knows_what_it_holds_without_reading_it(folder: Path) -> None:
     assert alone.holds(make_blobs(3)) == make_blobs(2).keys()
 
 
+def test_a_cache_lists_the_keys_of_its_file_in_order(folder: Path) -> None:
+    cache = make_cache(folder)
+    assert cache.keys() == BlobCache(None, max_bytes=0, max_bytes_memory=10**6).keys() == []
+    assert not folder.exists()
+    cache.write(make_blobs(1200))
+    with closing(database_of(folder)) as database:
+        database.execute("INSERT INTO entries VALUES ('no key', 5000, 0)")
+    assert make_cache(folder).keys() == sorted(make_blobs(1200))
+
+
 def test_a_value_written_again_takes_the_place_of_the_first(folder: Path) -> None:
     make_cache(folder).write({key_of(0): b"first"})
     make_cache(folder).write({key_of(0): b"second"})

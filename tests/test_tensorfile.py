@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from skdeep import _tensorfile
-from skdeep._tensorfile import read_tensors, write_tensors
+from skdeep._tensorfile import find_tensors, read_tensors, write_tensors
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8, torch.bool]
 
@@ -155,6 +155,32 @@ def test_files_of_another_kind_are_refused(path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="damaged, or no file of skdeep"):
             read_tensors(path)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_tensors_lie_where_they_are_found(dtype: torch.dtype, path: Path) -> None:
+    tensors = {"a": torch.arange(12).reshape(3, 4).to(dtype), "b": torch.arange(5).to(dtype), "none": torch.empty(0, 2)}
+    write_tensors(path, tensors, {"some": "text"})
+    with path.open("rb") as file:
+        places, document = find_tensors(file)
+    assert document == {"some": "text"}
+    assert places.keys() == tensors.keys()
+    content = path.read_bytes()
+    for name, place in places.items():
+        assert place.shape == tensors[name].shape
+        found = content[place.start : place.start + place.n_bytes]
+        assert found == tensors[name].flatten().view(torch.uint8).numpy().tobytes()
+
+
+def test_tensors_are_not_looked_for_in_files_that_are_damaged_or_foreign(path: Path) -> None:
+    write_tensors(path, {"a": torch.randn(50)}, {"some": "text"})
+    content = path.read_bytes()
+    foreign = safetensors.torch.save({"a": torch.zeros(1)}, {"format": "pt"})
+    parts = [content[:n_bytes] for n_bytes in (0, 1, 7, 8, 9, 60, len(content) // 2, len(content) - 1)]
+    for damaged in [*parts, foreign, b"\xff" * 100, content.replace(b"[0,200]", b"[9,200.]")]:
+        path.write_bytes(damaged)
+        with path.open("rb") as file, pytest.raises(ValueError, match=r"kept.safetensors' is damaged, or no file of"):
+            find_tensors(file)
 
 
 def test_a_newer_version_is_refused_with_the_remedy(path: Path) -> None:

@@ -1,9 +1,10 @@
-"""Activations of images: from the store where they are, else through the network, each image once."""
+"""Activations of images: from a file or the store where they are, else through the network, each image once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from skdeep._blobcache import Blobs, slices
 from skdeep._text import listed
 from skdeep.backbones import Backbone, build_backbone, feature_size, pass_pictures
 from skdeep.exceptions import ImageError, ImageWarning
+from skdeep.features.files import FeatureFile, FeatureFileInfo, check_folder, write_features
 from skdeep.features.store import FeatureStore, Store
 from skdeep.images import Images, OnError, PictureCache, load_batches
 
@@ -34,6 +36,7 @@ def extract_features(
     backbone: Backbone,
     *,
     store: Store | None,
+    files: Sequence[FeatureFile] = (),
     batch_size: int,
     device: str,
     precision: str = "float32",
@@ -41,13 +44,15 @@ def extract_features(
 ) -> NDArray[np.float32]:
     """Pass images through a network without head.
 
-    Equal images pass it once; with a store, also across calls and processes.
+    Equal images pass it once; with a store, also across calls and processes. What a file holds does not pass it.
 
     Parameters
     ----------
     images : Images
     backbone : Backbone
     store : Store or None
+    files : sequence of FeatureFile, default=()
+        Where rows are looked for before the store.
     batch_size : int
         Images that pass the network together.
     device : str
@@ -76,8 +81,9 @@ def extract_features(
     row_of: dict[bytes, int] = {}
     for row, key in enumerate(keys):
         row_of.setdefault(key, row)
-    features = store.features if store and backbone.fingerprint is not None else None
-    rows = features.read(row_of) if features else {}
+    has_keys = backbone.fingerprint is not None
+    features = store.features if store and has_keys else None
+    rows = _look_up(row_of, [*(files if has_keys else ()), features])
     missing = [key for key, row in row_of.items() if key not in rows and row not in failures]
     is_shared = features is not None
     while missing:
@@ -108,6 +114,49 @@ def extract_features(
     if failures:
         _add_nan_rows(rows, keys, failures, backbone, device)
     return np.frombuffer(bytearray().join([rows[key] for key in keys]), dtype=np.float32).reshape(len(keys), -1)
+
+
+def export_images(
+    path: str | os.PathLike[str],
+    images: Images,
+    backbone: Backbone,
+    *,
+    device: str,
+    precision: str,
+    **options: Any,
+) -> FeatureFileInfo:
+    """Write the features of images to a feature file.
+
+    Parameters
+    ----------
+    path : str or path
+    images : Images
+    backbone : Backbone
+    device : str
+    precision : {"float32", "bf16", "float16"}
+    **options
+        As for :func:`extract_features`. What leads to a row of NaN there is left out.
+
+    Returns
+    -------
+    info : FeatureFileInfo
+
+    Raises
+    ------
+    ValueError
+        If no key tells the features from others, or there are none.
+    OSError
+        If the file cannot be written.
+    ImageError
+        If an image cannot be read or decoded.
+    """
+    if backbone.fingerprint is None:
+        raise ValueError("Features of a module of your own are told from others by fingerprint= only: give one.")
+    check_folder(path)
+    features = extract_features(images, backbone, device=device, precision=precision, **options)
+    keys = _keys(images.digests(), backbone, device, precision)
+    rows = {key: row.tobytes() for key, row in zip(keys, features, strict=True) if not np.isnan(row).all()}
+    return write_features(path, rows, _context(backbone, device, precision))
 
 
 def pass_images(
@@ -150,6 +199,15 @@ def pass_images(
             for view, done in zip(views, rows, strict=True):
                 done.append(pass_pictures(network, backbone, view(pixels) if view else pixels, precision).cpu())
     return [torch.cat(done).numpy() for done in rows]
+
+
+def _look_up(keys: Iterable[bytes], sources: Iterable[FeatureFile | FeatureStore | None]) -> Blobs:
+    """The rows that some source holds; each is asked for what those before it do not hold."""
+    rows: Blobs = {}
+    for source in sources:
+        if source is not None:
+            rows.update(source.read(key for key in keys if key not in rows))
+    return rows
 
 
 def _claims(
@@ -197,15 +255,20 @@ def _compute(
 
 def _keys(digests: list[bytes], backbone: Backbone, device: str, precision: str) -> list[bytes]:
     """A key for each image: equal keys, equal activations."""
-    context = {
+    context = _context(backbone, device, precision)
+    prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
+    return [hashlib.sha256(prefix + digest).digest()[:16] for digest in digests]
+
+
+def _context(backbone: Backbone, device: str, precision: str) -> dict[str, Any]:
+    """All that shapes activations beside the images."""
+    return {
         "format": _FORMAT,
         "network": backbone.fingerprint,
         "precision": [precision, *_float32_precisions()],
         "device": torch.device(device).type,
         "versions": [torch.__version__, torchvision.__version__, PIL.__version__],
     }
-    prefix = hashlib.sha256(json.dumps(context, sort_keys=True).encode()).digest()
-    return [hashlib.sha256(prefix + digest).digest()[:16] for digest in digests]
 
 
 def _float32_precisions() -> list[Any]:

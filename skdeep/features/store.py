@@ -16,12 +16,16 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import platformdirs
 
 from skdeep._blobcache import SCHEMA, BlobCache, evict, insert, stored_keys
 from skdeep._cachefile import CacheFile, CacheFolder, transaction
 from skdeep.images import FileDigests, PictureCache
+
+Place: TypeAlias = bool | str | os.PathLike[str]
+Cache: TypeAlias = Place | Sequence[Place]
 
 _VERSION = 2
 _MAX_BYTES_DISK = 10 * 2**30
@@ -60,30 +64,63 @@ class StoreInfo:
     n_bytes: int
 
 
-def open_store(cache: bool | str | os.PathLike[str]) -> Store | None:
+def split_cache(cache: Cache) -> tuple[Place, list[str]]:
+    """Tell the store and the feature files apart that a ``cache=`` parameter names.
+
+    Parameters
+    ----------
+    cache : bool, str, path or list of these
+        As for :func:`open_store`, or a list of that and of files. True, alone or in a list, brings the files in
+        ``SKDEEP_FEATURE_FILES`` too.
+
+    Returns
+    -------
+    store : bool, str or path
+    files : list of str
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    parts: list[Any] = list(cache) if isinstance(cache, (list, tuple)) and cache else [cache]
+    store, *files = parts
+    are_paths = all(isinstance(name, (str, os.PathLike)) for name in files)
+    if not isinstance(store, (bool, str, os.PathLike)) or not are_paths:
+        raise ValueError(
+            "The 'cache' parameter must be True, False or a folder, or a list of one of these and, after it, paths of "
+            f"feature files. Got {cache!r} instead."
+        )
+    if store is True:
+        files += os.environ.get("SKDEEP_FEATURE_FILES", "").split(os.pathsep)
+    return store, [os.fspath(name) for name in files if name]
+
+
+def open_store(cache: Cache) -> Store | None:
     """Open the store that a ``cache=`` parameter names.
 
     Parameters
     ----------
-    cache : bool, str or path
-        True: the folder in ``SKDEEP_CACHE_DIR`` (none if that is empty), or the user's cache folder; False: none.
+    cache : bool, str, path or list of these
+        True: the folder in ``SKDEEP_CACHE_DIR`` (none if that is empty), or the user's cache folder; False: none. Of a
+        list, the first counts.
 
     Returns
     -------
     store : Store or None
     """
-    folder = _folder(cache)
+    folder = _folder(split_cache(cache)[0])
     # absolute: the folder stays the same wherever the process goes
     return None if folder is None else _shared_store(os.path.abspath(folder))  # noqa: PTH100 -- keeps what no file has
 
 
-def info(cache: bool | str | os.PathLike[str] = True) -> StoreInfo:
+def info(cache: Cache = True) -> StoreInfo:
     """Say what a feature store holds.
 
     Parameters
     ----------
-    cache : True, str or path, default=True
-        The store, as in the estimators' parameter ``cache``.
+    cache : True, str, path or list of these, default=True
+        The store, as in the estimators' parameter ``cache``; feature files are left alone.
 
     Returns
     -------
@@ -94,28 +131,29 @@ def info(cache: bool | str | os.PathLike[str] = True) -> StoreInfo:
     ValueError
         If the store is switched off.
     """
-    return _open_named(cache).info()
+    return open_named(cache).info()
 
 
-def clear(cache: bool | str | os.PathLike[str] = True) -> None:
+def clear(cache: Cache = True) -> None:
     """Remove all that a feature store holds, and damaged files with it.
 
     Other processes may go on using it: its files go in moments when none does.
 
     Parameters
     ----------
-    cache : True, str or path, default=True
-        The store, as in the estimators' parameter ``cache``.
+    cache : True, str, path or list of these, default=True
+        The store, as in the estimators' parameter ``cache``; feature files are left alone.
 
     Raises
     ------
     ValueError
         If the store is switched off.
     """
-    _open_named(cache).clear()
+    open_named(cache).clear()
 
 
-def _open_named(cache: bool | str | os.PathLike[str]) -> Store:
+def open_named(cache: Cache) -> Store:
+    """Open a store; an error where ``cache`` names none."""
     store = open_store(cache)
     if store is None:
         raise ValueError(f"cache={cache!r} names no feature store: it is switched off.")
@@ -285,7 +323,7 @@ def _release(database: sqlite3.Connection, claims: list[tuple[bytes, bytes]]) ->
         database.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", claims)
 
 
-def _folder(cache: bool | str | os.PathLike[str]) -> str | None:
+def _folder(cache: Place) -> str | None:
     if cache is False:
         return None
     named = os.environ.get("SKDEEP_CACHE_DIR") if cache is True else os.fspath(cache)
