@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -22,8 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torchvision.models import WeightsEnum
 
+import skdeep
 from skdeep._base import DeepClassifier, ImageEstimator, Sample, beside, draw_seed
 from skdeep._digest import digest_of
+from skdeep._onnx import ProbabilityGraph, check_onnx, export_onnx
 from skdeep._saving import empty_network
 from skdeep._text import listed
 from skdeep._validation import Targets, check_known_targets, check_targets, is_multilabel
@@ -39,7 +42,7 @@ from skdeep.backbones import (
     settle_precision,
 )
 from skdeep.backbones.summary import summarise
-from skdeep.features import open_store, pass_images
+from skdeep.features import Cache, open_store, pass_images
 from skdeep.images import Augmentation, Images, PictureCache, as_images, check_images, resolve_augmentation
 from skdeep.training import (
     AVERAGES,
@@ -125,9 +128,12 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         Images that pass the network at once in training: gradients of parts add up to those of the batch, but for
         batch normalisation, which sees the parts. None is the batch; where memory runs out it is halved, with a
         warning.
-    averaging : {"ema", "snapshots"} or None, default=None
-        ``"ema"`` ends each phase with a moving average of its weights, ``"snapshots"`` averages the predictions of the
-        networks at the cycle ends of the last phase, up to its best epoch where it stopped early.
+    averaging : {"ema", "snapshots", "swa"} or None, default=None
+        ``"ema"`` ends each phase with a moving average of its weights. ``"swa"``, stochastic weight averaging, ends the
+        last phase with the plain mean of its weights at the ends of epochs, from three quarters of them on, or at the
+        cycle ends of ``"sgdr"``; batch normalisation then takes its statistics of all training images. It wants a rate
+        that stays high, as that of ``"constant"``. ``"snapshots"`` averages the predictions of the networks at the
+        cycle ends of the last phase, up to its best epoch where it stopped early.
     early_stopping : bool, default=False
         Whether a phase ends, with its best epoch's weights, once nothing improves on images held out.
     scoring : str or callable, default="loss"
@@ -156,7 +162,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         gradients of float16 are scaled.
     device : str, default="auto"
         A device of torch; ``"auto"`` is the fastest that is there.
-    cache : bool, str or path, default=True
+    cache : bool, str, path or list of these, default=True
         The store, as in :class:`CNNFeatureExtractor`: it keeps the features of networks that did not learn, and for
         others the resized pictures of files, so that no later epoch, fold or candidate decodes them again.
     fingerprint : str or None, default=None
@@ -267,7 +273,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         pixel_range: str | int = "auto",
         precision: str = "auto",
         device: str = "auto",
-        cache: bool | str | os.PathLike[str] = True,
+        cache: Cache = True,
         fingerprint: str | None = None,
         random_state: int | RandomState | None = None,
         verbose: int = 0,
@@ -494,6 +500,67 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             if name and not any(layer.children())
         )
         return pd.concat([layers, of_head], ignore_index=True)
+
+    def to_onnx(self, path: str | os.PathLike[str], *, opset_version: int | None = None) -> None:
+        """Write the fitted network as an ONNX file, which gives what :meth:`predict_proba` gives.
+
+        Its first input, ``images``, is float32 of shape (n_samples, n_channels, height, width): pixels from 0 to 1, in
+        the channels of the training images (RGB for files) and brought to ``image_size`` as the file's metadata say.
+        The normalisation is part of the network. Where numbers stand beside the images, ``side_features`` is a second
+        input, float32 of shape (n_samples, n_side_features). The output, ``probabilities``, is float32, of the columns
+        of ``predict_proba``. Any number of rows may come in. All is computed in float32.
+
+        The metadata are in JSON: ``target`` (binary, multiclass or multilabel), ``classes`` or ``label_names``,
+        ``image_size`` (height and width), ``geometry`` (how pictures were brought to it, in the words of
+        :class:`~skdeep.images.Geometry`), ``n_channels``, ``side_features`` (their names, or numbers), ``threshold``
+        (above which a label, or the second of two classes, is predicted) and ``version`` (of this library).
+
+        Parameters
+        ----------
+        path : str or path
+            The file is replaced if it is there, and written whole or not at all.
+        opset_version : int or None, default=None
+            Version of ONNX's operators, for older runtimes; None is the exporter's own.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to write yet.
+        ImportError
+            If onnx or onnxscript, of the extra ``onnx``, is not installed.
+        ValueError
+            If ``tta`` is set, for views are no part of a network, or the network cannot be exported.
+        """
+        check_is_fitted(self)
+        check_onnx(f"{type(self).__name__}.to_onnx")
+        if self.tta:
+            raise ValueError(f"tta={self.tta} averages random views, which no graph makes: set tta=0 to export.")
+        metadata = {key: json.dumps(value, default=str) for key, value in self._described_for_users().items()}
+        with torch.inference_mode(False), torch.no_grad(), seeded(0):
+            networks = self._whole_networks("cpu")
+            for network in networks:
+                network.backbone = freeze(network.backbone, self.backbone_, "cpu", "float32")
+            graph = ProbabilityGraph(networks, self._kind, self.threshold_)
+            inputs = {"images": torch.zeros(2, self.format_.n_channels, *self.backbone_.geometry.size)}
+            if self.format_.n_side_features:
+                inputs["side_features"] = torch.zeros(2, self.format_.n_side_features)
+            export_onnx(graph, inputs, "probabilities", path, metadata=metadata, opset_version=opset_version)
+
+    def _described_for_users(self) -> dict[str, Any]:
+        """What whoever uses the network without this library needs to know."""
+        geometry, seen = asdict(self.backbone_.geometry), self.format_
+        is_multilabel = self._kind == "multilabel"
+        names = self.label_names_ if is_multilabel else self.classes_
+        return {
+            "target": self._kind,
+            "label_names" if is_multilabel else "classes": names.tolist(),
+            "image_size": geometry.pop("size"),
+            "geometry": geometry,
+            "n_channels": seen.n_channels,
+            "side_features": seen.side_names or list(range(seen.n_side_features)),
+            **({} if self._kind == "multiclass" else {"threshold": 0.5}),
+            "version": skdeep.__version__,
+        }
 
     def _plan(
         self,
@@ -781,6 +848,18 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if not others:
             return [plain]
         return [plain, *passed(network=build_backbone(self.backbone_, device, frozen=self.precision_), views=others)]
+
+    def _whole_networks(self, device: str) -> list[_ImageNetwork]:
+        """Copies of the networks that predictions are made of, from pixels to logits: float32, not to be trained."""
+        modules: list[Any] = self.snapshots_ or [self.net_.module_]
+        networks = copy.deepcopy(modules)
+        if not isinstance(modules[0], _ImageNetwork):
+            body = copy.deepcopy(build_backbone(self.backbone_, device))
+            networks = [_ImageNetwork(self.backbone_, body, head, "float32") for head in networks]
+        for network in networks:
+            network.precision = "float32"
+            network.to(device).eval().requires_grad_(False)
+        return networks
 
     def _checkpoint_of(self, plan: _Plan, module: nn.Module) -> Checkpoint | None:
         """Where this very fit leaves checkpoints."""

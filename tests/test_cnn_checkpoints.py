@@ -157,6 +157,30 @@ def test_warm_starts_of_other_networks_are_other_fits(X: Array, Y: Array, n_lear
     assert np.abs(once - twice).max() > 0
 
 
+@pytest.mark.parametrize("n_before", [1, 3, 4])
+def test_a_stochastic_average_goes_on_after_a_break_to_the_same_bits(
+    n_before: int, X: Array, Y: Array, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    options = {"phases": "from_scratch", "max_epochs": 5, "batch_size": 4, "lr": 0.01, "averaging": "swa"}
+    straight, broken = quick(**options).fit(X, Y), quick(checkpoint=tmp_path, **options)
+    learn, n_learnt = course.learn_epoch, 0
+
+    def learn_or_stop(*arguments: Any) -> float:
+        nonlocal n_learnt
+        n_learnt += 1
+        if n_learnt == n_before + 1:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr(course, "learn_epoch", learn_or_stop)
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(X, Y)
+    broken.fit(X, Y)
+    assert n_learnt == 5 + 1
+    expected = straight.net_.module_.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in broken.net_.module_.state_dict().items())
+
+
 @pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
 def test_what_was_saved_predicts_and_learns_as_before(phases: str, X: Array, Y: Array, tmp_path: Any) -> None:
     fitted = quick(phases=phases, augmentation="side_on", tta=2).fit(X, Y)

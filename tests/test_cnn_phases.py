@@ -276,6 +276,28 @@ def test_a_moving_average_predicts_otherwise_than_the_last_weights(X: Array, Y: 
     assert np.abs(plain.predict_proba(X) - averaged.predict_proba(X)).max() > 1e-5
 
 
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch", "fine_tune"])
+def test_a_stochastic_average_predicts_and_learning_goes_on_from_it(phases: str, X: Array, Y: Array) -> None:
+    options = {"phases": phases, "batch_size": 4, "max_epochs": 8, "lr": 0.01}
+    plain, averaged = (quick(averaging=averaging, **options).fit(X, Y) for averaging in (None, "swa"))
+    before = averaged.predict_proba(X)
+    assert np.abs(plain.predict_proba(X) - before).max() > 1e-5
+    assert averaged.snapshots_ == []
+    # at next to no rate the average is what goes on
+    averaged.set_params(lr=1e-12, dropout=0.0, phases=[ALL]).partial_fit(X, Y)
+    for name, weight in weights_of(averaged).items():
+        assert torch.isfinite(weight.float()).all(), name
+    assert averaged.history_["train_loss"].iloc[-1] < 2 * averaged.history_["train_loss"].iloc[-2] + 0.5
+
+
+def test_statistics_of_a_stochastic_average_are_those_of_all_training_pictures(X: Array, Y: Array) -> None:
+    clf = quick(backbone=Body(), phases=[ALL], averaging="swa", batch_size=4, max_epochs=4, lr=0.01).fit(X, Y)
+    body = clf.net_.module_.backbone
+    with torch.no_grad():
+        maps = body.layers[0](torch.from_numpy(X).permute(0, 3, 1, 2) / 255)
+    torch.testing.assert_close(body.layers[1].running_mean, maps.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("scoring", ["loss", "average_precision", "f2_samples", "neg_hamming_loss"])
 @pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
 def test_early_stopping_takes_any_scorer(scoring: str, phases: str, X: Array) -> None:

@@ -15,6 +15,7 @@ import pytest
 from skdeep import inspection
 from skdeep.inspection import (
     AugmentedViewsDisplay,
+    GradCAMDisplay,
     ImageGridDisplay,
     LabelCooccurrenceDisplay,
     LearningRateFinderDisplay,
@@ -28,7 +29,8 @@ PICTURES = np.zeros((2, 8, 8, 3), dtype=np.uint8)
 
 
 def test_importing_displays_loads_neither_torch_nor_matplotlib() -> None:
-    names = [name for name in inspection.__all__ if name not in {"AugmentedViewsDisplay", "ImageGridDisplay"}]
+    of_pictures = {"AugmentedViewsDisplay", "GradCAMDisplay", "ImageGridDisplay", "grad_cam"}
+    names = [name for name in inspection.__all__ if name not in of_pictures]
     code = (
         f"import sys; from skdeep.inspection import {', '.join(names)}; "
         "print(sorted({'torch', 'torchvision', 'skorch', 'matplotlib'} & set(sys.modules)))"
@@ -37,10 +39,10 @@ def test_importing_displays_loads_neither_torch_nor_matplotlib() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_public_names_are_displays_and_nothing_else_is_there() -> None:
+def test_public_names_are_displays_and_their_functions_and_nothing_else_is_there() -> None:
     for name in inspection.__all__:
         assert getattr(inspection, name).__name__ == name
-        assert callable(getattr(inspection, name).plot)
+        assert name == "grad_cam" or callable(getattr(inspection, name).plot)
     assert set(inspection.__all__) <= set(dir(inspection))
     with pytest.raises(AttributeError, match=r"module 'skdeep.inspection' has no attribute 'Display'"):
         inspection.Display  # noqa: B018
@@ -72,6 +74,8 @@ def test_public_names_are_displays_and_nothing_else_is_there() -> None:
         lambda: AugmentedViewsDisplay.from_estimator(None, None),
         lambda: AugmentedViewsDisplay.from_images(None, "top_down"),
         lambda: AugmentedViewsDisplay(PICTURES, [PICTURES, PICTURES]).plot(),
+        lambda: GradCAMDisplay.from_estimator(None, None),
+        lambda: GradCAMDisplay(PICTURES, heat=PICTURES[..., 0], probabilities=[0, 1], label="a").plot(),
     ],
 )
 def test_without_matplotlib_a_display_names_the_remedy_before_it_looks_at_anything(

@@ -18,6 +18,7 @@ from torch import nn
 from skdeep.backbones import seeded
 from skdeep.exceptions import SmallerBatchWarning
 from skdeep.training import (
+    AVERAGES,
     Checkpoint,
     Course,
     Lesson,
@@ -460,6 +461,88 @@ def test_the_average_is_what_remains_and_what_is_examined() -> None:
     assert records[-1]["valid_loss"] == pytest.approx(float(losses), rel=1e-5)
 
 
+class Noted:
+    """Notes the weights at the end of each epoch."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.weights: list[dict[str, torch.Tensor]] = []
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        self.weights.append({name: weight.detach().clone() for name, weight in self.module.named_parameters()})
+
+
+@pytest.mark.parametrize("before", [[], [Phase(max_epochs=2, lr=0.1, policy="constant")]])
+@pytest.mark.parametrize(
+    ("phase", "averaged"),
+    [
+        (Phase(max_epochs=9, lr=0.05, policy="constant"), [7, 8, 9]),
+        (Phase(max_epochs=4, lr=0.05), [3, 4]),
+        (Phase(max_epochs=2, lr=0.05, policy="constant"), [2]),
+        (Phase(max_epochs=7, lr=0.05, policy="sgdr", cycle_mult=2), [1, 3, 7]),
+    ],
+)
+@pytest.mark.parametrize("held_out", [True, False])
+def test_a_stochastic_average_is_the_mean_of_the_weights_at_the_ends_of_epochs(
+    before: list[Phase], phase: Phase, averaged: list[int], held_out: bool
+) -> None:
+    X, Y = make_problem()
+    module, plain = linear(), linear()
+    noted, watched = Noted(module), Noted(plain)
+    phases = [*before, phase]
+    run(module, X, Y, phases=phases, averaging="swa", held_out=(X, Y) if held_out else None, report=noted)
+    run(plain, X, Y, phases=phases, report=watched)
+    ends = noted.weights[-(phase.max_epochs or 0) :]
+    for name, weight in module.named_parameters():
+        expected = torch.stack([ends[epoch - 1][name] for epoch in averaged]).double().mean(0)
+        torch.testing.assert_close(weight.detach().double(), expected, rtol=1e-6, atol=1e-7)
+        # what learns is not the average
+        torch.testing.assert_close(ends[-1][name], watched.weights[-1][name], rtol=0, atol=0)
+
+
+def test_epochs_are_examined_under_the_stochastic_average_once_there_is_one() -> None:
+    X, Y = make_problem()
+    module = linear()
+    phases = [Phase(max_epochs=8, lr=0.05, policy="constant")]
+    records = run(module, X, Y, phases=phases, averaging="swa", held_out=(X, Y)).records
+    losses = nn.BCEWithLogitsLoss()(torch.tensor(outputs(module, X)), torch.tensor(Y).double())
+    assert records[-1]["valid_loss"] == pytest.approx(float(losses), rel=1e-5)
+    plain = run(linear(), X, Y, phases=phases, held_out=(X, Y)).records
+    same = [ours["valid_loss"] == theirs["valid_loss"] for ours, theirs in zip(records, plain, strict=True)]
+    assert same == [True] * 6 + [False] * 2  # of one, the mean is that one
+
+
+@pytest.mark.parametrize("best", [2, 7])
+def test_a_stochastic_average_ends_with_the_best_epoch(best: int) -> None:
+    X, Y = make_problem()
+    seen: list[Array] = []
+
+    def score(answers: Array) -> float:
+        seen.append(answers)
+        return float(len(seen) == best)
+
+    module = linear()
+    phases = [Phase(max_epochs=8, lr=0.05, policy="constant")]
+    stopping = Stopping(n_iter_no_change=20, tol=1e-4)
+    run(module, X, Y, phases=phases, averaging="swa", held_out=(X, Y), score=score, stopping=stopping)
+    np.testing.assert_array_equal(outputs(module, X), seen[best - 1])
+
+
+def test_a_stochastic_average_takes_its_statistics_of_all_rows() -> None:
+    X, Y = make_problem(240)
+    X *= np.linspace(0, 10, 240, dtype=np.float32)[:, None] ** 2
+    errors = []
+    for averaging in ("swa", "ema"):
+        with seeded(0):
+            module = NormalisedTwice()
+        run(module, X, Y[:, :2], phases=[Phase(max_epochs=1, lr=1e-3)], batch_size=2, averaging=averaging)
+        mean: Any = module.norm.running_mean
+        errors.append(float((mean - module.first(torch.tensor(X)).detach().mean(0)).abs().max()))
+    assert errors[0] < 1e-4
+    # others look at 100 batches
+    assert errors[1] > 1e-2
+
+
 def test_snapshots_are_the_networks_at_the_cycle_ends_of_the_last_phase() -> None:
     X, Y = make_problem()
     module = linear()
@@ -576,7 +659,7 @@ class KilledError(Exception):
     """What stands for the end of a process."""
 
 
-@pytest.mark.parametrize("options", [{}, {"averaging": "ema"}, {"averaging": "snapshots"}, {"optimizer": "sgd"}])
+@pytest.mark.parametrize("options", [*({"averaging": name} for name in (None, *AVERAGES)), {"optimizer": "sgd"}])
 @pytest.mark.parametrize("n_epochs", [1, 3, 5, 7, 10])
 def test_a_course_that_was_killed_goes_on_to_the_same_bits(tmp_path: Any, options: Any, n_epochs: int) -> None:
     X, Y = make_problem()

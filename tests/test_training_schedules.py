@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from skdeep.training.phases import Phase
-from skdeep.training.schedules import cycle_ends, learning_rates, momenta
+from skdeep.training.schedules import averaged_ends, cycle_ends, learning_rates, momenta
 
 POLICIES = ("constant", "one_cycle", "sgdr")
 
@@ -115,6 +115,16 @@ def test_cycles_end_where_counting_says(cycle_len: int, cycle_mult: int, max_epo
     assert cycle_ends(phase) == ends
 
 
+@given(phases())
+def test_weights_are_averaged_over_cycles_or_the_last_quarter(phase: Phase) -> None:
+    ends = averaged_ends(phase)
+    assert ends[-1] == phase.max_epochs
+    if phase.policy == "sgdr":
+        assert ends == cycle_ends(phase)
+    else:
+        assert ends == [epoch for epoch in range(1, ends[-1] + 1) if epoch / ends[-1] >= 0.75]
+
+
 @pytest.mark.parametrize(("cycle_len", "cycle_mult", "max_epochs"), [(1, 1, 4), (1, 2, 7), (2, 3, 8), (3, 1, 9)])
 def test_whole_cycles_are_torchs_warm_restarts(cycle_len: int, cycle_mult: int, max_epochs: int) -> None:
     n_batches = 5
@@ -180,7 +190,7 @@ def test_a_phase_of_one_step_learns(policy: str) -> None:
 def test_open_phases_and_empty_epochs_are_refused() -> None:
     with pytest.raises(ValueError, match="needs a phase with lr, as resolve_phases gives it, got Phase"):
         learning_rates(Phase(max_epochs=1), 1)
-    for schedule in (lambda phase: learning_rates(phase, 1), lambda phase: momenta(phase, 1), cycle_ends):
+    for schedule in (lambda p: learning_rates(p, 1), lambda p: momenta(p, 1), cycle_ends, averaged_ends):
         with pytest.raises(ValueError, match="needs a phase with max_epochs, as resolve_phases gives it, got Phase"):
             schedule(Phase(lr=0.1))
     for schedule in (learning_rates, momenta):

@@ -35,7 +35,7 @@ from skdeep.backbones.folding import fold_batch_norms
 from skdeep.backbones.library import Preprocessing
 from skdeep.backbones.networks import NO_PARAMS, Network, find_network, head_layers, output_width, skeleton
 from skdeep.backbones.seeding import seeded
-from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_taps
+from skdeep.backbones.taps import POOLS, Taps, attach, check_layers, plan_own_taps, plan_taps
 from skdeep.backbones.weights import (
     StateDict,
     Weights,
@@ -381,7 +381,8 @@ def pass_pictures(network: nn.Module, backbone: Backbone, pixels: torch.Tensor, 
     with autocast(precision, pixels.device.type):
         output = network(backbone.normalise(pixels))
     rows = first_tensor(output)
-    if rows is None or rows.ndim < 2 or len(rows) != len(pixels):
+    # not len(), which an export would take for a constant
+    if rows is None or rows.ndim < 2 or rows.shape[0] != pixels.shape[0]:
         got = f"a {type(output).__name__}" if rows is None else f"a tensor of shape {tuple(rows.shape)}"
         raise ValueError(
             f"{type(network).__name__} must put out one row for each picture: a tensor, or a tuple or list that holds "
@@ -712,17 +713,7 @@ def _with_own_taps(described: Backbone, layers: tuple[str, ...], pool: str | Non
     """The user's own module with its inner layers' outputs instead of its own."""
     network: Any = described.module
     check_layers(network, layers)
-    size = described.geometry.size
-    try:
-        taps = plan_taps(shapes_of(network), layers, pool, described.n_channels, size)
-    except RuntimeError:
-        # a module whose forward needs values cannot be followed by shapes alone
-        try:
-            taps = plan_taps(copy.deepcopy(network), layers, pool, described.n_channels, size)
-        except RuntimeError as error:
-            raise ValueError(
-                f"{described.name} cannot take pictures of {described.n_channels} channels and size {size}: {error}"
-            ) from error
+    taps = plan_own_taps(network, layers, pool, described.n_channels, described.geometry.size)
     attach(network, taps)
     return replace(described, n_features=taps.n_features, layers=layers, pool=taps.pool)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from skdeep._text import listed
-from skdeep.backbones.dryrun import CANNOT_TAKE, Step, dry_run, first_tensor
+from skdeep.backbones.dryrun import CANNOT_TAKE, Step, dry_run, first_tensor, shapes_of
 
 Pool = Literal["avg", "max", "avgmax", "gem", "flatten", "cls"]
 POOLS: tuple[str, ...] = get_args(Pool)
@@ -111,6 +112,28 @@ def plan_taps(
     return Taps(taps, pool, (evaluation, training))
 
 
+def plan_own_taps(
+    network: nn.Module, layers: tuple[str, ...], pool: str | None, n_channels: int, size: tuple[int, int]
+) -> Taps:
+    """As :func:`plan_taps`, of a network that may need values to be followed; it is left as it is.
+
+    Raises
+    ------
+    ValueError
+        As there, or if the network cannot take such pictures.
+    """
+    try:
+        return plan_taps(shapes_of(network), layers, pool, n_channels, size)
+    except RuntimeError:
+        # a module whose forward needs values cannot be followed by shapes alone
+        try:
+            return plan_taps(copy.deepcopy(network), layers, pool, n_channels, size)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{type(network).__name__} cannot take pictures of {n_channels} channels and size {size}: {error}"
+            ) from error
+
+
 def attach(network: nn.Module, taps: Taps) -> nn.Module:
     """Let a network put out the pooled outputs of its layers; in place, and return the network.
 
@@ -167,7 +190,8 @@ class _Outputs:
         if tensor is not None:
             self.of[layer] = tensor
         self.to_come[layer] -= 1
-        if not any(self.to_come.values()):
+        # whoever writes a graph of the network must see each module end
+        if not any(self.to_come.values()) and not torch.compiler.is_compiling():
             raise _Enough
 
 

@@ -1,4 +1,4 @@
-"""Displays in the manner of scikit-learn's: how training went, what a model gets wrong, and what its data is like."""
+"""Displays in the manner of scikit-learn's: how training went, what a model gets wrong and where it looks, its data."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skdeep.inspection.confusion import MultilabelConfusionDisplay
     from skdeep.inspection.cooccurrence import LabelCooccurrenceDisplay
+    from skdeep.inspection.heat_maps import GradCAMDisplay, grad_cam
     from skdeep.inspection.history import TrainingHistoryDisplay
     from skdeep.inspection.pictures import AugmentedViewsDisplay, ImageGridDisplay
     from skdeep.inspection.rates import LearningRateFinderDisplay, LearningRateScheduleDisplay
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AugmentedViewsDisplay",
+    "GradCAMDisplay",
     "ImageGridDisplay",
     "LabelCooccurrenceDisplay",
     "LearningRateFinderDisplay",
@@ -20,11 +22,13 @@ __all__ = [
     "MultilabelConfusionDisplay",
     "ThresholdCurveDisplay",
     "TrainingHistoryDisplay",
+    "grad_cam",
 ]
 
-# only pictures need torch
+# only pictures and heat maps need torch
 _HOMES = {
     "AugmentedViewsDisplay": "pictures",
+    "GradCAMDisplay": "heat_maps",
     "ImageGridDisplay": "pictures",
     "LabelCooccurrenceDisplay": "cooccurrence",
     "LearningRateFinderDisplay": "rates",
@@ -32,6 +36,7 @@ _HOMES = {
     "MultilabelConfusionDisplay": "confusion",
     "ThresholdCurveDisplay": "thresholds",
     "TrainingHistoryDisplay": "history",
+    "grad_cam": "heat_maps",
 }
 
 

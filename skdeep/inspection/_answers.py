@@ -41,17 +41,27 @@ class Decisions:
         ValueError
             If there is no such label, or none is given and there are several.
         """
-        n_labels = len(self.names)
-        if label is None and n_labels == 1:
-            return 0
-        if isinstance(label, str) and label in self.names:
-            return self.names.index(label)
-        if isinstance(label, int | np.integer) and 0 <= label < n_labels:
-            return int(label)
-        raise ValueError(
-            f"The 'label' parameter must be one of the {n_labels} names {listed(self.names, 20)}, or a position from "
-            f"0 to {n_labels - 1}. Got {label!r} instead."
-        )
+        return position_of(label, self.names)
+
+
+def position_of(label: str | int | None, names: Sequence[str]) -> int:
+    """The position of a label that is given by name or position; None means the only one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such label, or none is given and there are several.
+    """
+    if label is None and len(names) == 1:
+        return 0
+    if isinstance(label, str) and label in names:
+        return list(names).index(label)
+    if isinstance(label, int | np.integer) and 0 <= label < len(names):
+        return int(label)
+    raise ValueError(
+        f"The 'label' parameter must be one of the {len(names)} names {listed(names, 20)}, or a position from 0 to "
+        f"{len(names) - 1}. Got {label!r} instead."
+    )
 
 
 def check_decisions(y_true: Any, probabilities: Any, label_names: Sequence[Any] | None = None) -> Decisions:

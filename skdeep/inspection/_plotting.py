@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 _SHADE = "#F1F1F1"
 _NARROW = 0.09  # share of the width below which the text of a stretch stands upright
+WHITE = 255
 
 
 class Stretch(NamedTuple):
@@ -76,6 +78,50 @@ def grid_axes(display: object, ax: Any, shape: tuple[int, int], size: tuple[floa
             f"({shape[0]} x {shape[1]}), or be None. Got {len(axes)} instead."
         )
     return axes[0].get_figure(), axes.reshape(shape)
+
+
+def picture_axes(display: object, ax: Any, n_pictures: int, n_columns: int | None) -> tuple[Figure, Any]:
+    """Axes for pictures: those given, or a grid as square as it can be unless the number of columns is given.
+
+    Returns
+    -------
+    figure : Figure
+    axes : ndarray of Axes of shape (n_pictures,)
+
+    Raises
+    ------
+    ValueError
+        If another number of axes is given.
+    """
+    columns = min(n_pictures, n_columns or int(np.ceil(np.sqrt(n_pictures))))
+    shape = (1, n_pictures) if ax is not None else (-(-n_pictures // columns), columns)
+    figure, axes = grid_axes(display, ax, shape, (max(3.2, 2.1 * shape[1]), 0.6 + 2.45 * shape[0]))
+    for spare in axes.ravel()[n_pictures:]:
+        spare.set_axis_off()
+    return figure, axes.ravel()[:n_pictures]
+
+
+def channels_last(pixels: torch.Tensor) -> NDArray[Any]:
+    """A picture as matplotlib takes it."""
+    return pixels.permute(1, 2, 0).numpy()
+
+
+def show_picture(axes: Axes, picture: NDArray[Any]) -> AxesImage:
+    """Show a picture in its true colours, whichever values it has."""
+    n_channels = picture.shape[-1]
+    shown = picture[..., :3] if n_channels >= 3 else picture[..., 0]
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    white = WHITE if picture.dtype == np.uint8 else 1
+    return axes.imshow(np.clip(shown, 0, white), cmap="gray", vmin=0, vmax=white)
+
+
+def channels_note(picture: NDArray[Any]) -> str:
+    """What a title says of channels that are not shown."""
+    n_channels = picture.shape[-1]
+    if n_channels in {1, 3}:
+        return ""
+    return f", {'first channel' if n_channels == 2 else 'first 3 channels'} of {n_channels}"
 
 
 def tidy(ax: Axes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -23,17 +23,20 @@ from skdeep.inspection._answers import (
     names_of,
     probabilities_of,
 )
-from skdeep.inspection._plotting import grid_axes, pyplot
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+from skdeep.inspection._plotting import (
+    WHITE,
+    channels_last,
+    channels_note,
+    grid_axes,
+    picture_axes,
+    pyplot,
+    show_picture,
+)
 
 Kind = Literal["most_wrong", "most_correct", "most_uncertain"]
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 _VIEWS: dict[str, list[Any]] = {"n_images": [_POSITIVE], "n_views": [_POSITIVE], "random_state": ["random_state"]}
-_WHITE = 255
 
 
 class ImageGridDisplay:
@@ -232,20 +235,14 @@ class ImageGridDisplay:
         ValueError
             If ``ax`` holds another number of axes.
         """
-        n_pictures = len(self.pictures)
-        columns = min(n_pictures, n_columns or int(np.ceil(np.sqrt(n_pictures))))
-        shape = (1, n_pictures) if ax is not None else (-(-n_pictures // columns), columns)
-        self.figure_, axes = grid_axes(self, ax, shape, (max(3.2, 2.1 * shape[1]), 0.6 + 2.45 * shape[0]))
-        self.axes_ = axes.ravel()[:n_pictures]
-        for spare in axes.ravel()[n_pictures:]:
-            spare.set_axis_off()
+        self.figure_, self.axes_ = picture_axes(self, ax, len(self.pictures), n_columns)
         rows = zip(self.axes_, self.pictures, self.truths, np.asarray(self.probabilities), strict=True)
         self.images_ = []
         for axes_of_picture, picture, truth, probability in rows:
-            self.images_.append(_show(axes_of_picture, picture))
+            self.images_.append(show_picture(axes_of_picture, picture))
             axes_of_picture.set_title(f"true: {truth}\np = {probability:.2f}", fontsize=10)
         if ax is None:
-            self.figure_.suptitle(f'{self.kind.replace("_", " ")}: "{self.label}"{_channels_note(self.pictures[0])}')
+            self.figure_.suptitle(f'{self.kind.replace("_", " ")}: "{self.label}"{channels_note(self.pictures[0])}')
         return self
 
 
@@ -387,8 +384,8 @@ class AugmentedViewsDisplay:
         pictures, views = [], []
         for row in range(min(shape[0], len(images))):
             pixels = images.pixels(row, geometry)
-            pictures.append(_channels_last(pixels))
-            views.append(list(map(_channels_last, augment(pixels.repeat(shape[1], 1, 1, 1), generator))))
+            pictures.append(channels_last(pixels))
+            views.append(list(map(channels_last, augment(pixels.repeat(shape[1], 1, 1, 1), generator))))
         return cls(pictures, views)
 
     def plot(self, *, ax: Any = None) -> Self:
@@ -411,12 +408,12 @@ class AugmentedViewsDisplay:
         shape = (len(self.pictures), 1 + len(self.views[0]))
         self.figure_, self.axes_ = grid_axes(self, ax, shape, (1.15 * shape[1], 0.35 + 1.15 * shape[0]))
         self.images_ = [
-            [_show(axes, picture) for axes, picture in zip(row, [plain, *views], strict=True)]
+            [show_picture(axes, picture) for axes, picture in zip(row, [plain, *views], strict=True)]
             for row, plain, views in zip(self.axes_, self.pictures, self.views, strict=True)
         ]
         for column, axes in enumerate(self.axes_[0]):
             axes.set_title(f"view {column}" if column else "as it is", fontsize=10)
-        if ax is None and (note := _channels_note(self.pictures[0])):
+        if ax is None and (note := channels_note(self.pictures[0])):
             self.figure_.suptitle(note.strip(" ,"), fontsize=10)
         return self
 
@@ -444,27 +441,5 @@ def _truths(decisions: Decisions, column: int) -> NDArray[np.str_]:
 
 
 def _pictures(images: Images, rows: NDArray[np.intp], side: int) -> list[NDArray[Any]]:
-    geometry = Geometry((side, side), "pad", fill=(_WHITE,))
-    return [_channels_last(images.pixels(int(row), geometry)) for row in rows]
-
-
-def _channels_last(pixels: torch.Tensor) -> NDArray[Any]:
-    return pixels.permute(1, 2, 0).numpy()
-
-
-def _show(axes: Axes, picture: NDArray[Any]) -> AxesImage:
-    """Show a picture in its true colours, whichever values it has."""
-    n_channels = picture.shape[-1]
-    shown = picture[..., :3] if n_channels >= 3 else picture[..., 0]
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    white = _WHITE if picture.dtype == np.uint8 else 1
-    return axes.imshow(np.clip(shown, 0, white), cmap="gray", vmin=0, vmax=white)
-
-
-def _channels_note(picture: NDArray[Any]) -> str:
-    """What a title says of channels that are not shown."""
-    n_channels = picture.shape[-1]
-    if n_channels in {1, 3}:
-        return ""
-    return f", {'first channel' if n_channels == 2 else 'first 3 channels'} of {n_channels}"
+    geometry = Geometry((side, side), "pad", fill=(WHITE,))
+    return [channels_last(images.pixels(int(row), geometry)) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -10,7 +11,45 @@ from torch import nn
 Tensors = dict[str, torch.Tensor]
 
 
-class MovingAverage:
+class WeightAverage(ABC):
+    """An average of the weights that learn, which begins with those of a module.
+
+    Attributes
+    ----------
+    n_updates : int
+    weights : dict of str to Tensor
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.n_updates = 0
+        self.weights: Tensors = {name: weight.detach().clone() for name, weight in _learning(module)}
+
+    def update(self, module: nn.Module) -> None:
+        """Let the weights of a module enter."""
+        self.n_updates += 1
+        now = [weight.detach() for _, weight in _learning(module)]
+        torch._foreach_lerp_(list(self.weights.values()), now, self._share())
+
+    def swap(self, module: nn.Module) -> None:
+        """Exchange the module's weights and the average."""
+        with torch.no_grad():
+            for name, weight in _learning(module):
+                kept = weight.detach().clone()
+                weight.copy_(self.weights[name])
+                self.weights[name].copy_(kept)
+
+    def restore(self, weights: Mapping[str, torch.Tensor], n_updates: int) -> None:
+        """Go on from an average that was kept."""
+        for name, weight in weights.items():
+            self.weights[name].copy_(weight)
+        self.n_updates = n_updates
+
+    @abstractmethod
+    def _share(self) -> float:
+        """The share of the weights that enter now."""
+
+
+class MovingAverage(WeightAverage):
     r"""An exponential moving average of the weights that learn.
 
     Its memory is a tenth of the steps that training takes: after step :math:`t` of :math:`n` the weights :math:`w_t`
@@ -30,31 +69,24 @@ class MovingAverage:
     """
 
     def __init__(self, module: nn.Module, n_steps: int) -> None:
+        super().__init__(module)
         self._most = max(0.0, 1 - 10 / n_steps)
-        self.n_updates = 0
-        self.weights: Tensors = {name: weight.detach().clone() for name, weight in _learning(module)}
 
-    def update(self, module: nn.Module) -> None:
-        """Let the weights of a step enter."""
-        self.n_updates += 1
-        decay = min(self._most, (1 + self.n_updates) / (10 + self.n_updates))
-        torch._foreach_lerp_(
-            list(self.weights.values()), [weight.detach() for _, weight in _learning(module)], 1 - decay
-        )
+    def _share(self) -> float:
+        return 1 - min(self._most, (1 + self.n_updates) / (10 + self.n_updates))
 
-    def swap(self, module: nn.Module) -> None:
-        """Exchange the module's weights and the average."""
-        with torch.no_grad():
-            for name, weight in _learning(module):
-                kept = weight.detach().clone()
-                weight.copy_(self.weights[name])
-                self.weights[name].copy_(kept)
 
-    def restore(self, weights: Mapping[str, torch.Tensor], n_updates: int) -> None:
-        """Go on from an average that was kept."""
-        for name, weight in weights.items():
-            self.weights[name].copy_(weight)
-        self.n_updates = n_updates
+class EqualAverage(WeightAverage):
+    """The plain mean of the weights that entered; those that it begins with do not count.
+
+    References
+    ----------
+    Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, "Averaging weights leads to wider optima and better
+    generalization", UAI, 2018: algorithm 1, whose first weights are the first to enter.
+    """
+
+    def _share(self) -> float:
+        return 1 / self.n_updates
 
 
 def _learning(module: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -26,7 +26,7 @@ def settle_batch_norm(
     layers: Sequence[nn.Module],
     batches: Iterable[Arguments],
     device: str,
-    n_batches: int = 100,
+    n_batches: int | None = 100,
 ) -> None:
     """Give batch normalisations the statistics of the trained network over the training rows; then evaluation mode.
 
@@ -40,8 +40,8 @@ def settle_batch_norm(
     batches : iterable of dict of str to tensor
         The training rows as the module takes them, in random order.
     device : str
-    n_batches : int, default=100
-        The most that are looked at.
+    n_batches : int or None, default=100
+        The most that are looked at; None looks at all.
 
     References
     ----------

@@ -17,21 +17,23 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skdeep.backbones import seeded
-from skdeep.training.averaging import MovingAverage, Tensors
+from skdeep.training.averaging import EqualAverage, MovingAverage, Tensors, WeightAverage
 from skdeep.training.batch_norm import learning_batch_norms, settle_batch_norm
 from skdeep.training.batches import Batch, Batches, Change, Lesson
 from skdeep.training.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
 from skdeep.training.net import WeightedNet, module_outputs
 from skdeep.training.phases import Phase
 from skdeep.training.rate_finder import RateCurve, sweep_rates
-from skdeep.training.schedules import cycle_ends, learning_rates, momenta
+from skdeep.training.schedules import averaged_ends, cycle_ends, learning_rates, momenta
 
 OPTIMIZERS = ("adamw", "sgd")
-AVERAGES = ("ema", "snapshots")
+AVERAGES = ("ema", "snapshots", "swa")
 
 _PLAIN_RATE = 1e-3  # where none can be found
 # Batches that tell the statistics of batch normalisation well enough to see how an epoch went.
 _N_GLANCING = 10
+# Those for a network that predicts; of averaged weights, which no batch has seen, all are looked at.
+_N_SETTLING = 100
 
 Record = dict[str, Any]
 
@@ -89,7 +91,7 @@ class Options:
     optimizer : {"adamw", "sgd"}
     weight_decay : float
         Of weights with two dimensions or more.
-    averaging : {"ema", "snapshots"} or None
+    averaging : {"ema", "snapshots", "swa"} or None
     stopping : Stopping or None
     seed : int
     """
@@ -171,7 +173,7 @@ class Course:
         self._checkpoint = checkpoint
         self._report = report
         self._state = _State()
-        self._average: MovingAverage | None = None
+        self._average: WeightAverage | None = None
 
     @property
     def records(self) -> list[Record]:
@@ -205,6 +207,8 @@ class Course:
         rates, inertia = learning_rates(phase, n := self._n_batches(stage)), momenta(phase, n)
         if self._options.averaging == "ema":
             self._average = MovingAverage(self.net.module_, len(rates))
+        elif self._options.averaging == "swa" and index == len(self.phases) - 1:
+            self._average = EqualAverage(self.net.module_)
         if kept is not None:
             self._restore_optimizer(*kept)
         while state.epoch < (phase.max_epochs or 0) and not self._is_over():
@@ -219,13 +223,16 @@ class Course:
         seed = epoch_seed(self._options.seed, index, state.epoch)
         with seeded(seed, self.net.device):
             batches = Batches(stage.lesson, self._options.batch_size, seed, stage.change)
-            loss = learn_epoch(self.net, batches, rates, inertia, self._average)
+            moving = self._average if isinstance(self._average, MovingAverage) else None
+            loss = learn_epoch(self.net, batches, rates, inertia, moving)
         of_phase = f" of phase {index + 1}" if len(self.phases) > 1 else ""
         _check_finite(self.net, loss, phase, f"epoch {state.epoch + 1} of {phase.max_epochs}{of_phase}")
         state.epoch += 1
+        if isinstance(self._average, EqualAverage) and state.epoch in averaged_ends(phase):
+            self._average.update(self.net.module_)
         record = _record(len(state.records) + 1, index, phase, rates, loss, **self._examine(stage))
         if self._options.averaging == "snapshots" and self._ends_cycle(index, phase):
-            self._settle(stage)
+            self._settle(stage, _N_SETTLING)
             state.snapshots.append(_weights(self.net.module_))
         state.records.append({**record, "seconds": time.perf_counter() - start})
         self._report(state.records[-1])
@@ -236,8 +243,7 @@ class Course:
         held_out, state, stopping = stage.held_out, self._state, self._options.stopping
         if held_out is None:
             return {"valid_loss": math.nan, "score": math.nan}
-        if self._average:
-            self._average.swap(self.net.module_)
+        self._swap()
         self._settle(stage, _N_GLANCING)
         outputs = module_outputs(self.net.module_, held_out.rows, batch_size=self._n_at_once, device=self.net.device)
         loss = mean_loss(self.net, outputs, held_out)
@@ -248,8 +254,7 @@ class Course:
             state.n_worse = 0 if reached > state.best + stopping.tol else state.n_worse + 1
             if reached > state.best or state.best_weights is None:
                 state.best, state.best_epoch, state.best_weights = reached, state.epoch, _weights(self.net.module_)
-        if self._average:
-            self._average.swap(self.net.module_)
+        self._swap()
         return {"valid_loss": loss, "score": score}
 
     def _is_over(self) -> bool:
@@ -260,13 +265,14 @@ class Course:
         module = self.net.module_
         if self._state.best_weights is not None:
             module.load_state_dict(self._state.best_weights)
-        elif self._average:
-            self._average.swap(module)
+        else:
+            self._swap()
+        n_batches = None if isinstance(self._average, EqualAverage) else _N_SETTLING
         self._average = None
         following = self.phases[index + 1] if index + 1 < len(self.phases) else None
         # layers that all go on learning make statistics of their own
         if following is None or following.freeze_bn or not all(following.group_factors()):
-            self._settle(stage)
+            self._settle(stage, n_batches)
         module.eval()
         _check_outputs(self.net, stage, self._options, self.phases[index])
         if self._options.averaging == "snapshots" and following is None:
@@ -279,7 +285,12 @@ class Course:
         n_before = sum(end < last for end in cycle_ends(phase))
         state.snapshots = [*state.snapshots[:n_before], _weights(self.net.module_)]
 
-    def _settle(self, stage: Stage, n_batches: int = 100) -> None:
+    def _swap(self) -> None:
+        """Exchange the weights and their average, once there is one."""
+        if self._average and self._average.n_updates:
+            self._average.swap(self.net.module_)
+
+    def _settle(self, stage: Stage, n_batches: int | None) -> None:
         module = self.net.module_
         self.net.set_learning()
         batches = Batches(stage.lesson, self._n_at_once, self._options.seed, stage.plain)

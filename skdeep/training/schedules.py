@@ -17,6 +17,8 @@ _MOMENTUM = 0.9
 _ONE_CYCLE_MOMENTA = (0.95, 0.85, 0.95)
 # What the highest rate is divided by at the start and at the end of a cycle, and where in between it is reached.
 _START_DIVISOR, _END_DIVISOR, _PEAK = 25, 1e5, 0.25
+# Share of a phase after which its weights are averaged.
+_UNTIL_AVERAGED = 0.75
 
 
 def learning_rates(phase: Phase, n_batches: int) -> Array:
@@ -141,6 +143,45 @@ def cycle_ends(phase: Phase) -> list[int]:
     [1, 3, 8]
     """
     return list(accumulate(_cycle_lengths(phase)))
+
+
+def averaged_ends(phase: Phase) -> list[int]:
+    """The epochs at whose end weights enter a stochastic weight average.
+
+    They are the cycle ends of ``"sgdr"``, and for other policies all epochs from three quarters of the phase on, as the
+    paper has it: what is learnt until then is where its averaging starts.
+
+    Parameters
+    ----------
+    phase : Phase
+        With ``max_epochs``.
+
+    Returns
+    -------
+    epochs : list of int
+        Counted from 1 at the start of the phase; the last is ``max_epochs``.
+
+    Raises
+    ------
+    ValueError
+        If the phase's ``max_epochs`` is None.
+
+    References
+    ----------
+    Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, "Averaging weights leads to wider optima and better
+    generalization", UAI, 2018: section 3.2.
+
+    Examples
+    --------
+    >>> averaged_ends(Phase(policy="constant", max_epochs=8))
+    [6, 7, 8]
+    >>> averaged_ends(Phase(policy="sgdr", max_epochs=8, cycle_len=2))
+    [2, 4, 6, 8]
+    """
+    if phase.policy == "sgdr":
+        return cycle_ends(phase)
+    n_epochs = _max_epochs(phase)
+    return list(range(math.ceil(_UNTIL_AVERAGED * n_epochs), n_epochs + 1))
 
 
 def _cycle_lengths(phase: Phase) -> list[int]:
