@@ -51,6 +51,7 @@ _TABLES: dict[str, dict[str, str]] = {
     },
     "CNNClassifier": {**_IMAGES, **_MINIBATCHES, **_NEGATIVE_PIXELS},
     "CNNFeatureExtractor": _IMAGES,
+    "IBLRML": _WEIGHTED_INDICATOR,
     "TabularClassifier": _MINIBATCHES,
     "MultilabelVotingClassifier": _WEIGHTED_INDICATOR,
     "NeighborsClassifier": _INDICATOR,

@@ -18,23 +18,30 @@ from sklearn.svm import SVC
 
 from skdeep import CNNClassifier, CNNFeatureExtractor, TabularClassifier
 from skdeep.multilabel import (
+    HOMER,
     BinaryRelevance,
+    CalibratedLabelRanking,
     ClassifierChain,
     EnsembleOfClassifierChains,
+    EnsembleOfPrunedSets,
     LabelPowerset,
     MultilabelBaggingClassifier,
     MultilabelCalibratedClassifierCV,
     MultilabelThresholdCV,
     MultilabelVotingClassifier,
+    PrunedSets,
     RAkEL,
     StackedBinaryRelevance,
 )
 
 META: dict[str, Callable[[Any], Any]] = {
     "BinaryRelevance": BinaryRelevance,
+    "CalibratedLabelRanking": CalibratedLabelRanking,
     "ClassifierChain": ClassifierChain,
     "ClassifierChain out of fold": lambda base: ClassifierChain(base, cv=2),
     "EnsembleOfClassifierChains": lambda base: EnsembleOfClassifierChains(base, n_estimators=2, random_state=0),
+    "EnsembleOfPrunedSets": lambda base: EnsembleOfPrunedSets(base, n_estimators=2, max_samples=0.9, random_state=0),
+    "HOMER": lambda base: HOMER(base, n_clusters=2, random_state=0),
     "LabelPowerset": LabelPowerset,
     "MultilabelBaggingClassifier": lambda base: MultilabelBaggingClassifier(
         BinaryRelevance(base), n_estimators=2, random_state=0
@@ -44,6 +51,7 @@ META: dict[str, Callable[[Any], Any]] = {
     "MultilabelVotingClassifier": lambda base: MultilabelVotingClassifier(
         [("relevance", BinaryRelevance(base)), ("sets", LabelPowerset(base))], voting="hard"
     ),
+    "PrunedSets": PrunedSets,
     "RAkEL": lambda base: RAkEL(base, labelset_size=2, overlapping=False, random_state=0),
     "StackedBinaryRelevance": lambda base: StackedBinaryRelevance(base, cv=2),
 }
@@ -57,7 +65,9 @@ BASES = {
     "TabularClassifier": TabularClassifier((4,), max_epochs=1, random_state=0),
 }
 GIVES_PROBABILITIES = {
+    "CalibratedLabelRanking",
     "EnsembleOfClassifierChains",
+    "EnsembleOfPrunedSets",
     "MultilabelBaggingClassifier",
     "MultilabelCalibratedClassifierCV",
     "MultilabelVotingClassifier",

@@ -11,16 +11,21 @@ from skmultilearn.problem_transform import BinaryRelevance as SkMultilearnBinary
 
 import skdeep.multilabel
 from skdeep.multilabel import (
+    HOMER,
+    IBLRML,
     BinaryRelevance,
     BRkNN,
+    CalibratedLabelRanking,
     ClassifierChain,
     EnsembleOfClassifierChains,
+    EnsembleOfPrunedSets,
     LabelPowerset,
     MLkNN,
     MultilabelBaggingClassifier,
     MultilabelCalibratedClassifierCV,
     MultilabelThresholdCV,
     MultilabelVotingClassifier,
+    PrunedSets,
     RAkEL,
     SkMultilearnClassifier,
     StackedBinaryRelevance,
@@ -30,8 +35,12 @@ from skdeep.utils import expected_failed_checks
 ESTIMATORS = [
     BinaryRelevance(LogisticRegression()),
     BRkNN(n_neighbors=5),  # some checks have no more than ten rows
+    CalibratedLabelRanking(LogisticRegression()),
     ClassifierChain(LogisticRegression()),
     EnsembleOfClassifierChains(LogisticRegression(), n_estimators=3, random_state=0),
+    EnsembleOfPrunedSets(LogisticRegression(), n_estimators=5, random_state=0),  # some member has each row
+    HOMER(LogisticRegression(), random_state=0),
+    IBLRML(n_neighbors=5),
     LabelPowerset(LogisticRegression()),
     MLkNN(n_neighbors=5),
     MultilabelBaggingClassifier(BinaryRelevance(LogisticRegression()), n_estimators=3, random_state=0),
@@ -40,6 +49,7 @@ ESTIMATORS = [
     MultilabelVotingClassifier(
         [("one", BinaryRelevance(LogisticRegression())), ("two", LabelPowerset(LogisticRegression()))]
     ),
+    PrunedSets(LogisticRegression()),
     RAkEL(LogisticRegression(), random_state=0),
     SkMultilearnClassifier(SkMultilearnBinaryRelevance(LogisticRegression())),
     StackedBinaryRelevance(LogisticRegression(), cv=2),

@@ -22,16 +22,21 @@ from skmultilearn.problem_transform import BinaryRelevance as SkMultilearnBinary
 
 from skdeep.metrics import get_scorer, get_scorer_names
 from skdeep.multilabel import (
+    HOMER,
+    IBLRML,
     BinaryRelevance,
     BRkNN,
+    CalibratedLabelRanking,
     ClassifierChain,
     EnsembleOfClassifierChains,
+    EnsembleOfPrunedSets,
     LabelPowerset,
     MLkNN,
     MultilabelBaggingClassifier,
     MultilabelCalibratedClassifierCV,
     MultilabelThresholdCV,
     MultilabelVotingClassifier,
+    PrunedSets,
     RAkEL,
     SkMultilearnClassifier,
     StackedBinaryRelevance,
@@ -42,8 +47,12 @@ BASE = LogisticRegression(max_iter=1000)
 CLASSIFIERS = {
     "BinaryRelevance": BinaryRelevance(BASE),
     "BRkNN": BRkNN(9),
+    "CalibratedLabelRanking": CalibratedLabelRanking(BASE),
     "ClassifierChain": ClassifierChain(BASE, order="random", random_state=0),
     "EnsembleOfClassifierChains": EnsembleOfClassifierChains(BASE, n_estimators=3, random_state=0),
+    "EnsembleOfPrunedSets": EnsembleOfPrunedSets(BASE, n_estimators=3, random_state=0),
+    "HOMER": HOMER(BASE, random_state=0),
+    "IBLRML": IBLRML(),
     "LabelPowerset": LabelPowerset(BASE),
     "MLkNN": MLkNN(),
     "MultilabelBaggingClassifier": MultilabelBaggingClassifier(BinaryRelevance(BASE), n_estimators=3, random_state=0),
@@ -52,6 +61,7 @@ CLASSIFIERS = {
     "MultilabelVotingClassifier": MultilabelVotingClassifier(
         [("relevance", BinaryRelevance(BASE)), ("chain", ClassifierChain(BASE))]
     ),
+    "PrunedSets": PrunedSets(BASE, min_count=3),
     "RAkEL": RAkEL(BASE, random_state=0),
     "SkMultilearnClassifier": SkMultilearnClassifier(SkMultilearnBinaryRelevance(BASE)),
     "StackedBinaryRelevance": StackedBinaryRelevance(BASE, cv=3),
@@ -59,6 +69,7 @@ CLASSIFIERS = {
 FIRST_PARAMETER = {
     **dict.fromkeys(CLASSIFIERS, "estimator__C"),
     "BRkNN": "n_neighbors",
+    "IBLRML": "n_neighbors",
     "MLkNN": "n_neighbors",
     **dict.fromkeys(
         ["MultilabelBaggingClassifier", "MultilabelCalibratedClassifierCV", "MultilabelThresholdCV"],
@@ -69,7 +80,10 @@ FIRST_PARAMETER = {
 }
 NEIGHBORS = ["BRkNN", "MLkNN"]
 CHAINED = ["ClassifierChain", "MultilabelVotingClassifier"]
-DRAWN = ["EnsembleOfClassifierChains", "MultilabelBaggingClassifier", "RAkEL"]  # by the number of the label or the row
+# by the number of the label or the row
+DRAWN = ["EnsembleOfClassifierChains", "EnsembleOfPrunedSets", "HOMER", "MultilabelBaggingClassifier", "RAkEL"]
+# LabelPowerset predicts the most probable set, HOMER each group on the way down, MultilabelThresholdCV by a threshold.
+PREDICT_OTHERWISE = ["HOMER", "LabelPowerset", "MultilabelThresholdCV", "PrunedSets"]
 
 
 @pytest.fixture(params=CLASSIFIERS)
@@ -110,10 +124,7 @@ def test_outputs_keep_the_contract(classifier: Any, n_labels: int) -> None:
     assert classifier.n_features_in_ == 5
 
 
-# LabelPowerset predicts the most probable set instead, MultilabelThresholdCV from another threshold on.
-@pytest.mark.parametrize(
-    "name", [name for name in CLASSIFIERS if name not in ("LabelPowerset", "MultilabelThresholdCV")]
-)
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name not in PREDICT_OTHERWISE])
 def test_predictions_are_the_labels_at_least_as_probable_as_not(name: str) -> None:
     X, Y = make_problem(3)
     classifier = clone(CLASSIFIERS[name]).fit(X, Y)
@@ -149,7 +160,7 @@ def test_grid_search_scores_probabilities(name: str, classifier: Any, n_labels: 
         scoring.append("neg_log_loss")
     search = GridSearchCV(
         classifier,
-        {FIRST_PARAMETER[name]: [5, 9] if name in NEIGHBORS else [0.5, 2.0]},
+        {FIRST_PARAMETER[name]: [5, 9] if FIRST_PARAMETER[name] == "n_neighbors" else [0.5, 2.0]},
         scoring=scoring,
         refit="roc_auc",
         cv=KFold(3),

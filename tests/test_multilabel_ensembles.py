@@ -24,13 +24,17 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skdeep.multilabel import (
+    HOMER,
     BinaryRelevance,
+    CalibratedLabelRanking,
     ClassifierChain,
     EnsembleOfClassifierChains,
+    EnsembleOfPrunedSets,
     LabelPowerset,
     MLkNN,
     MultilabelBaggingClassifier,
     MultilabelVotingClassifier,
+    PrunedSets,
     RAkEL,
     StackedBinaryRelevance,
 )
@@ -127,7 +131,9 @@ def test_hard_votes_give_probabilities_to_a_base_that_has_none(problem: Problem)
     X, Y = problem
     for ensemble in (
         EnsembleOfClassifierChains(LinearSVC(), n_estimators=4, random_state=0),
+        EnsembleOfPrunedSets(LinearSVC(), n_estimators=4, random_state=0),
         RAkEL(LinearSVC(), random_state=0),
+        CalibratedLabelRanking(LinearSVC()),
         MultilabelBaggingClassifier(BinaryRelevance(LinearSVC()), n_estimators=4, random_state=0),
     ):
         proba = ensemble.fit(X, Y).predict_proba(X)
@@ -254,11 +260,13 @@ def test_vote_refuses_what_it_cannot_count(voters: list[tuple[str, Any]], proble
         MultilabelVotingClassifier(voters, weights=[1, 2]).fit(*problem)
 
 
-def test_bagging_refuses_a_precomputed_kernel(problem: Problem) -> None:
+@pytest.mark.parametrize(
+    "meta", [MultilabelBaggingClassifier, EnsembleOfPrunedSets, PrunedSets, CalibratedLabelRanking]
+)
+def test_classifiers_that_pick_rows_refuse_a_precomputed_kernel(meta: Any, problem: Problem) -> None:
     X, Y = problem
-    bagging = MultilabelBaggingClassifier(BinaryRelevance(SVC(kernel="precomputed")))
-    with pytest.raises(ValueError, match="cannot pick rows of a precomputed kernel"):
-        bagging.fit(X @ X.T, Y)
+    with pytest.raises(ValueError, match=f"{meta.__name__} cannot pick rows of a precomputed kernel"):
+        meta(SVC(kernel="precomputed")).fit(X @ X.T, Y)
 
 
 def test_weights_that_round_do_not_decide_a_tie() -> None:
@@ -286,6 +294,11 @@ def test_rows_are_picked_from_sparse_formats_without_rows(container: Any, proble
         LabelPowerset,
         RAkEL,
         EnsembleOfClassifierChains,
+        EnsembleOfPrunedSets,
+        PrunedSets,
+        CalibratedLabelRanking,
+        HOMER,
+        lambda base: HOMER(ClassifierChain(base)),
         StackedBinaryRelevance,
         lambda base: ClassifierChain(base, cv=2),
         lambda base: MultilabelBaggingClassifier(BinaryRelevance(base)),

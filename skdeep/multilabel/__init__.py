@@ -5,9 +5,13 @@ from skdeep.multilabel._binary_relevance import BinaryRelevance
 from skdeep.multilabel._brknn import BRkNN
 from skdeep.multilabel._calibration import MultilabelCalibratedClassifierCV
 from skdeep.multilabel._classifier_chain import ClassifierChain
+from skdeep.multilabel._homer import HOMER
+from skdeep.multilabel._iblr import IBLRML
 from skdeep.multilabel._label_powerset import LabelPowerset
+from skdeep.multilabel._label_ranking import CalibratedLabelRanking
 from skdeep.multilabel._mixed_vote import MultilabelVotingClassifier
 from skdeep.multilabel._mlknn import MLkNN
+from skdeep.multilabel._pruned_sets import EnsembleOfPrunedSets, PrunedSets
 from skdeep.multilabel._rakel import RAkEL
 from skdeep.multilabel._skmultilearn import SkMultilearnClassifier
 from skdeep.multilabel._stacking import StackedBinaryRelevance
@@ -15,16 +19,21 @@ from skdeep.multilabel._threshold_search import optimal_thresholds
 from skdeep.multilabel._thresholds import MultilabelThresholdCV
 
 __all__ = [
+    "HOMER",
+    "IBLRML",
     "BRkNN",
     "BinaryRelevance",
+    "CalibratedLabelRanking",
     "ClassifierChain",
     "EnsembleOfClassifierChains",
+    "EnsembleOfPrunedSets",
     "LabelPowerset",
     "MLkNN",
     "MultilabelBaggingClassifier",
     "MultilabelCalibratedClassifierCV",
     "MultilabelThresholdCV",
     "MultilabelVotingClassifier",
+    "PrunedSets",
     "RAkEL",
     "SkMultilearnClassifier",
     "StackedBinaryRelevance",

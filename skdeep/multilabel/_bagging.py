@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.ensemble._base import _set_random_states
-from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params
 
 from skdeep.multilabel._classifier_chain import ClassifierChain
-from skdeep.multilabel._out_of_fold import rows_to_pick_from
+from skdeep.multilabel._rows import check_rows_can_be_picked, pick_rows, rows_to_pick_from
 from skdeep.multilabel._voting import VotingEnsemble
 
 
@@ -129,7 +128,7 @@ class MultilabelBaggingClassifier(VotingEnsemble):
         """
         indicator, label_names, base_params = self._check_fit(X, y, fit_params)
         self._check_voting()
-        self._check_rows_can_be_picked()
+        check_rows_can_be_picked(self)
         X = rows_to_pick_from(X)
         random_state = check_random_state(self.random_state)
         members, rows = [], []
@@ -153,13 +152,6 @@ class MultilabelBaggingClassifier(VotingEnsemble):
     def _params_of_members(self, fit_params: dict[str, Any], base_params: dict[str, Any]) -> dict[str, Any]:
         """What each clone is given, of what ``fit`` was given and of what the base requests of it."""
         return base_params
-
-    def _check_rows_can_be_picked(self) -> None:
-        if get_tags(self.estimator).input_tags.pairwise:
-            raise ValueError(
-                f"{type(self).__name__} cannot pick rows of a precomputed kernel or distance, whose columns are rows "
-                f"too: give {self.estimator!r} features instead."
-            )
 
     def _draw_rows(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[np.intp] | None:
         """Rows in ascending order; None is all of them, untouched."""
@@ -239,5 +231,5 @@ class EnsembleOfClassifierChains(MultilabelBaggingClassifier):
 def _fit_to_rows(member: Any, X: Any, y: Any, rows: NDArray[np.intp] | None, fit_params: dict[str, Any]) -> Any:
     if rows is None:
         return member.fit(X, y, **fit_params)
-    params = _check_method_params(X, fit_params, indices=rows)
-    return member.fit(_safe_indexing(X, rows), _safe_indexing(y, rows), **params)
+    picked, params = pick_rows(X, rows, fit_params)
+    return member.fit(picked, _safe_indexing(y, rows), **params)

@@ -97,11 +97,7 @@ class LabelPowerset(ProblemTransformation):
             If ``y`` is no indicator or has not one row for each row of ``X``, or if the base is a regressor.
         """
         indicator, label_names, base_params = self._check_fit(X, y, fit_params)
-        label_sets, target = np.unique(indicator, axis=0, return_inverse=True)
-        self.estimators_ = [fit_label(clone(self.estimator), X, target, base_params)]
-        self.label_sets_ = label_sets.astype(np.int64)
-        self._note_fit(label_names, self.estimators_)
-        return self
+        return self._learn_sets(X, indicator, label_names, base_params)
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Predict the label set of each row.
@@ -155,3 +151,13 @@ class LabelPowerset(ProblemTransformation):
             The logits of ``predict_proba``, at most 36.04 in size.
         """
         return bounded_logit(self.predict_proba(X))
+
+    def _learn_sets(
+        self, X: Any, indicator: NDArray[np.uint8], label_names: NDArray[np.object_], base_params: dict[str, Any]
+    ) -> Self:
+        """Fit the base to the label set of each row."""
+        label_sets, target = np.unique(indicator, axis=0, return_inverse=True)
+        self.estimators_ = [fit_label(clone(self.estimator), X, target, base_params)]
+        self.label_sets_ = label_sets.astype(np.int64)
+        self._note_fit(label_names, self.estimators_)
+        return self

@@ -68,10 +68,14 @@ class NeighborsClassifier(DecidesByProbability, ClassifierMixin, BaseEstimator):
 
     def _neighbors_of(self, X: Any) -> NDArray[np.intp]:
         """Check rows and find their neighbours, shape (n_samples, n_neighbors)."""
+        X = self._check_rows(X)
+        return self.neighbors_.kneighbors(X, return_distance=False)
+
+    def _check_rows(self, X: Any) -> Any:
+        """Check rows of which something is asked."""
         check_is_fitted(self)
         accept_sparse = self.algorithm != "torch" and "csr"
-        X = validate_data(self, X, accept_sparse=accept_sparse, dtype=[np.float64, np.float32], reset=False)
-        return self.neighbors_.kneighbors(X, return_distance=False)
+        return validate_data(self, X, accept_sparse=accept_sparse, dtype=[np.float64, np.float32], reset=False)
 
     def _count(self, neighbors: NDArray[np.intp]) -> NDArray[np.intp]:
         """Count the neighbours of each row that have each label, shape (n_samples, n_labels)."""

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params
 
 from skdeep.model_selection import MultilabelStratifiedKFold
+from skdeep.multilabel._rows import pick_rows, rows_to_pick_from
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 Question = Callable[[Any, Any], NDArray[Any]]
@@ -79,11 +78,6 @@ def out_of_fold(
     return ordered
 
 
-def rows_to_pick_from(X: Any) -> Any:
-    """Turn a sparse matrix of any format into one whose rows can be picked; leave all else as it is."""
-    return X.tocsr() if sparse.issparse(X) else X
-
-
 def _fit_and_ask(
     estimator: Any,
     X: Any,
@@ -93,6 +87,6 @@ def _fit_and_ask(
     question: Question,
     fit_params: dict[str, Any],
 ) -> NDArray[Any]:
-    params = _check_method_params(X, fit_params, indices=train)
-    fitted = estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train), **params)
+    picked, params = pick_rows(X, train, fit_params)
+    fitted = estimator.fit(picked, _safe_indexing(y, train), **params)
     return question(fitted, _safe_indexing(X, test))

@@ -43,7 +43,7 @@ class VotingEnsemble(DecidesByProbability, ProblemTransformation):
         probabilities : ndarray of float of shape (n_samples, n_labels)
         """
         check_is_fitted(self, "estimators_")
-        soft = self.voting != "hard" and has_method(self, "predict_proba")
+        soft = self._votes_softly()
         ballots = Parallel(n_jobs=self.n_jobs)(
             delayed(vote)(member, X, len(labels), soft)
             for member, labels in zip(self.estimators_, self._labels_voted_on(), strict=True)
@@ -58,6 +58,9 @@ class VotingEnsemble(DecidesByProbability, ProblemTransformation):
     def _check_voting(self) -> None:
         if self.voting == "soft" and not hasattr(self.estimator, "predict_proba"):
             raise ValueError(f"voting='soft' needs a base with predict_proba, which {self.estimator!r} lacks.")
+
+    def _votes_softly(self) -> bool:
+        return self.voting != "hard" and has_method(self, "predict_proba")
 
     def _labels_voted_on(self) -> list[NDArray[np.intp]]:
         """The positions of the labels that each member votes on."""
