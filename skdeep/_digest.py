@@ -51,9 +51,13 @@ def digest_of(parts: Mapping[str, Any]) -> str:
     >>> digest_of({"lr": 0.1}) == digest_of({"lr": 0.2})
     False
     """
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES} | {"skdeep": skdeep.__version__}
     sketches = {name: _Sketch()(value, f"The parameter {name!r}") for name, value in parts.items()}
-    return hashlib.sha256(json.dumps([versions, sketches], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([_versions(), sketches], sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES} | {"skdeep": skdeep.__version__}
 
 
 class _Sketch:

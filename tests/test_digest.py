@@ -173,8 +173,11 @@ def test_what_holds_itself_has_a_digest() -> None:
 
 def test_a_digest_changes_with_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest_of({})
-    monkeypatch.setattr(_digest.importlib.metadata, "version", lambda name: "99")
+    monkeypatch.setattr(_digest, "_versions", lambda: {"numpy": "99"})
     assert digest_of({}) != before
+    monkeypatch.undo()
+    assert digest_of({}) == before
+    assert _digest._versions()["numpy"] == np.__version__
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:

@@ -29,9 +29,10 @@ ALLOWED = {
     "features": BACKBONES,
     "training": BACKBONES,
     "_saving": BACKBONES | DEEP,
+    "_onnx": BACKBONES | DEEP,
     # metrics to score with, model_selection to hold out rows
     "_base": BACKBONES | DEEP | {"_saving", "metrics", "model_selection"},
-    **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base", "_saving"}),
+    **dict.fromkeys(ESTIMATORS, BACKBONES | DEEP | {"_base", "_onnx", "_saving"}),
     # what stands on all of them
     **dict.fromkeys(
         {"inspection", "study"}, BACKBONES | DEEP | ESTIMATORS | SCALARS | {"_base", "inspection", "study"}

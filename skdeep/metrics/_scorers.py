@@ -12,9 +12,8 @@ from sklearn.utils._response import _get_response_values
 from skdeep.metrics._checks import check_predictions, check_scores
 from skdeep.metrics._labels import AVERAGES, LABEL_MEASURES, count_outcomes, fbeta_at_threshold
 from skdeep.metrics._rankings import RANKING_MEASURES, ScoredLabels
-from skdeep.metrics._scores import multilabel_scores
+from skdeep.metrics._scores import LOSSES, multilabel_scores
 
-_LOSSES = frozenset({"hamming_loss", "one_error", "coverage", "ranking_loss", "is_error"})
 # What scikit-learn's scorers of these names give is something else: another rule for undefined cases, or the mean over
 # labels of the average precision.
 _NAMESAKES = frozenset(
@@ -145,8 +144,8 @@ def multilabel_scorer(estimator: Any, X: Any, y: Any) -> dict[str, float]:
     scores = dict.fromkeys(RANKING_MEASURES, float("nan")) | multilabel_scores(
         y, _answer(estimator, X, "predict"), _answer(estimator, X, _RANKING_RESPONSE) if ranks else None
     )
-    losses = {f"neg_{name}": -score for name, score in scores.items() if name in _LOSSES}
-    return losses | {name: score for name, score in scores.items() if name not in _LOSSES}
+    losses = {f"neg_{name}": -score for name, score in scores.items() if name in LOSSES}
+    return losses | {name: score for name, score in scores.items() if name not in LOSSES}
 
 
 def _answer(estimator: Any, X: Any, method: str | tuple[str, ...]) -> Any:
@@ -163,14 +162,14 @@ def _measure_ranking(y_true: Any, y_score: Any, *, measure: str) -> float:
 
 
 def _name(measure: str) -> str:
-    if measure in _LOSSES:
+    if measure in LOSSES:
         return f"neg_{measure}"
     return f"multilabel_{measure}" if measure in _NAMESAKES else measure
 
 
 def _make(function: Callable[..., float], measure: str, response: str | tuple[str, ...]) -> Callable[..., float]:
     return sklearn.metrics.make_scorer(
-        function, greater_is_better=measure not in _LOSSES, response_method=response, measure=measure
+        function, greater_is_better=measure not in LOSSES, response_method=response, measure=measure
     )
 
 

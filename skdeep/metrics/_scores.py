@@ -8,6 +8,8 @@ from skdeep.metrics._checks import check_predictions, check_scores
 from skdeep.metrics._labels import LABEL_MEASURES, count_outcomes
 from skdeep.metrics._rankings import RANKING_MEASURES, ScoredLabels
 
+LOSSES = frozenset({"hamming_loss", "one_error", "coverage", "ranking_loss", "is_error"})  # best at their lowest
+
 
 def multilabel_scores(y_true: Any, y_pred: Any, y_score: Any = None) -> dict[str, float]:
     """All measures of the multi-label papers at once.

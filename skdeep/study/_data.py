@@ -1,0 +1,144 @@
+"""The data sets of a study: given as they are, or as whoever loads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from skdeep._digest import digest_of
+from skdeep._validation import Targets, check_targets
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A data set in memory.
+
+    Attributes
+    ----------
+    X : any
+        As the estimators take it.
+    y : any
+        Targets as they were given.
+    groups : array-like or None
+        For splitters that keep the rows of a group together.
+    targets : Targets
+        What ``y`` says, with the names of the labels.
+    """
+
+    X: Any
+    y: Any
+    groups: Any
+    targets: Targets
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a process that knows nothing but this finds a data set.
+
+    Attributes
+    ----------
+    name, digest : str
+    load : callable or None
+        The user's own, if a function was given.
+    path : Path
+        Where the rows lie if none was.
+    """
+
+    name: str
+    digest: str
+    load: Callable[[], Any] | None
+    path: Path
+
+    def rows(self) -> Rows:
+        """The data set, loaded once in a row of units that need it."""
+        if self.digest not in _LOADED:
+            # one data set at a time: units come data set by data set
+            _LOADED.clear()
+            _LOADED[self.digest] = self._read() if self.load is None else load_rows(self.name, self.load)
+        return _LOADED[self.digest]
+
+    def hold(self, rows: Rows) -> None:
+        """Let this process find the rows without loading them again, and others find those that only it has."""
+        _LOADED.clear()
+        _LOADED[self.digest] = rows
+        if self.load is None and not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(f".{os.getpid()}.part")
+            joblib.dump(rows, draft)
+            draft.replace(self.path)
+
+    def _read(self) -> Rows:
+        try:
+            return joblib.load(self.path, mmap_mode="r")
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"The data set {self.name!r} is not in {str(self.path)!r}: a study that runs on several machines needs "
+                "a folder that all of them share."
+            ) from None
+
+
+_LOADED: dict[str, Rows] = {}
+
+
+def load_rows(name: str, source: Any) -> Rows:
+    """Take a data set as ``(X, y)``, as a Bunch, or from a function that gives either.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or its targets are none that a classifier can learn.
+    """
+    X, y, groups, label_names = _parts(name, source() if callable(source) else source)
+    try:
+        targets = check_targets(X, y)
+    except ValueError as error:
+        raise ValueError(f"The data set {name!r} cannot be used: {error}") from error
+    named = targets.label_names is not None and label_names is not None and not hasattr(y, "columns")
+    if named and len(label_names) == len(targets.classes):
+        targets = replace(targets, label_names=np.array([str(label) for label in label_names], dtype=object))
+    return Rows(_compact(X), y, groups, targets)
+
+
+def data_digest(rows: Rows) -> str:
+    """Of the rows and targets; of files their content counts."""
+    return digest_of({"X": rows.X, "files": _file_digests(rows.X), "y": rows.y, "groups": rows.groups})
+
+
+def _parts(name: str, given: Any) -> tuple[Any, Any, Any, Any]:
+    if isinstance(given, Mapping) and {"data", "target"} <= given.keys():
+        return given["data"], given["target"], given.get("groups"), given.get("target_names")
+    if isinstance(given, tuple) and len(given) == 2:
+        return (*given, None, None)
+    raise ValueError(
+        f"The data set {name!r} must be a tuple (X, y), a Bunch with data and target (and groups, if there are any), "
+        f"or a function without parameters that gives either. Got {type(given).__name__} instead."
+    )
+
+
+def _compact(X: Any) -> Any:
+    """A list of paths as one array, which processes can map into their memory."""
+    if isinstance(X, list) and X and all(isinstance(path, str | os.PathLike) for path in X):
+        return np.array([os.fspath(path) for path in X])
+    return X
+
+
+def _file_digests(X: Any) -> list[bytes] | None:
+    """Of a column of paths, digests of what the files hold; empty where there is no file."""
+    column = X.iloc[:, 0] if getattr(X, "ndim", 0) == 2 and hasattr(X, "iloc") and X.shape[1] else X
+    values: NDArray[Any] = np.asarray(column) if hasattr(column, "dtype") else np.empty(0)
+    if values.ndim != 1 or len(values) == 0 or not all(isinstance(path, str | os.PathLike) for path in values):
+        return None
+    from skdeep.features import open_store
+    from skdeep.images import FileDigests
+    from skdeep.images.digests import identities
+
+    paths = [os.fspath(path) for path in values]
+    store = open_store(cache=True)
+    return (store.digests if store else FileDigests(None)).of(paths, identities(paths))

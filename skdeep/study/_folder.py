@@ -1,0 +1,131 @@
+"""The folder of a study: what was planned, a record of each unit that was run, and its answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Record = dict[str, Any]
+Answers = dict[str, NDArray[Any]]
+
+_FORMAT = 1
+
+
+class StudyFolder:
+    """What a study keeps on disk; whatever stands in it was written whole.
+
+    ``study.json`` says what was planned and in which environment. ``units/DIGEST.json`` is the record of a unit, and
+    ``units/DIGEST.npz`` holds what its model answered on the test rows. The digest is that of all that decides the
+    unit's scores, so a record is found again as long as nothing of this changes, and never by another unit. The rows of
+    each split lie in ``splits``, and for as long as the study runs those of data sets that no function loads in
+    ``data``.
+
+    Parameters
+    ----------
+    path : str or path
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._units = self.path / "units"
+
+    def make(self) -> None:
+        """Make the folder, and remove what writers that were killed have left.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made or written to.
+        """
+        self._units.mkdir(parents=True, exist_ok=True)
+        for left in self._units.glob("*.part"):
+            left.unlink(missing_ok=True)
+
+    def discard_rows(self) -> None:
+        """Remove the copies of the data sets that were left for the workers."""
+        shutil.rmtree(self.path / "data", ignore_errors=True)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Keep what is planned, in place of what was."""
+        _write(self.path / "study.json", _json({"format": _FORMAT, **manifest}))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """What was planned last.
+
+        Raises
+        ------
+        FileNotFoundError
+            If no study was run in this folder.
+        ValueError
+            If it is damaged, or of a format that this version does not read.
+        """
+        path = self.path / "study.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{str(self.path)!r} holds no study: there is no study.json in it.") from None
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r} is damaged ({error}): run the study again to write it anew.") from error
+        if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
+            raise ValueError(f"{str(path)!r} is not of format {_FORMAT}, the one that this version of skdeep reads.")
+        return manifest
+
+    def write(self, record: Record, answers: Answers | None) -> None:
+        """Keep the record of a unit and its answers, in place of what was."""
+        if answers is not None:
+            buffer = io.BytesIO()
+            np.savez(buffer, **answers)  # type: ignore[arg-type]
+            _write(self._units / f"{record['digest']}.npz", buffer.getvalue())
+        _write(self._units / f"{record['digest']}.json", _json(record))
+
+    def read(self, digest: str) -> Record | None:
+        """The record of a unit; None if there is none, or none that can be read."""
+        try:
+            record = json.loads((self._units / f"{digest}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return record if isinstance(record, dict) and record.get("digest") == digest else None
+
+    def records(self) -> Iterator[Record]:
+        """The records of the units that were planned last, in the order of the plan."""
+        for unit in self.read_manifest()["units"]:
+            record = self.read(unit["digest"])
+            if record is not None:
+                yield record
+
+    def answers(self, digest: str) -> Answers:
+        """What a unit's model answered on the test rows.
+
+        Raises
+        ------
+        FileNotFoundError
+            If answers were not kept.
+        """
+        path = self._units / f"{digest}.npz"
+        if not path.exists():
+            raise FileNotFoundError(f"{str(path)!r} is not there: the study was run without keep_answers=True.")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, default=str) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, whoever else writes it at the same time."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,207 @@
+"""The plan of a study: every unit, known by a digest of all that decides its scores, before any is run."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdeep._digest import digest_of
+from skdeep._text import listed
+from skdeep.study._data import Rows, Source, data_digest, load_rows
+from skdeep.study._units import Search, Splitter, Unit, Work, splitter_for
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A training and a test part.
+
+    Attributes
+    ----------
+    repeat, fold : int
+    train, test : ndarray of int
+        Row numbers.
+    """
+
+    repeat: int
+    fold: int
+    train: Positions
+    test: Positions
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the user asked for, checked.
+
+    Attributes
+    ----------
+    estimators : dict of str to estimator
+    datasets : dict of str to source
+    cv : dict of str to int, splitter or list of splits
+        By data set.
+    n_repeats : dict of str to int
+        By data set.
+    train_sizes : list of float
+    searches : dict of str to Search
+        Of those models that are searched.
+    scoring : any
+    random_state : int
+    """
+
+    estimators: Mapping[str, Any]
+    datasets: Mapping[str, Any]
+    cv: Mapping[str, Any]
+    n_repeats: Mapping[str, int]
+    train_sizes: Sequence[float]
+    searches: Mapping[str, Search]
+    scoring: Any
+    random_state: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All units of a study, and what is known of its data sets.
+
+    Attributes
+    ----------
+    works : list of Work
+        In the order in which they are run: fold by fold, so that a study that was stopped compares all models on the
+        folds that it has.
+    datasets : dict of str to dict
+        As the manifest lists them.
+    """
+
+    works: list[Work]
+    datasets: dict[str, dict[str, Any]]
+
+
+def make_plan(design: Design, folder: Path, *, keep_answers: bool) -> Plan:
+    """Load each data set, divide it, and name every unit; splits and rows are left in the folder for the workers."""
+    models = {
+        name: digest_of({"estimator": estimator, "search": design.searches.get(name)})
+        for name, estimator in design.estimators.items()
+    }
+    measured = digest_of({"scoring": design.scoring})
+    works: list[Work] = []
+    datasets = {}
+    for name, given in design.datasets.items():
+        rows = load_rows(name, given)
+        digest = data_digest(rows)
+        source = Source(name, digest, given if callable(given) else None, folder / "data" / f"{digest[:16]}.joblib")
+        source.hold(rows)
+        datasets[name] = _described(rows, digest)
+        for fold in split_rows(design.cv[name], rows, design.n_repeats[name], design.random_state):
+            split_digest, path = _write_split(fold, folder / "splits")
+            seed = int(np.random.SeedSequence([design.random_state, fold.repeat, fold.fold]).generate_state(1)[0] >> 1)
+            for size in design.train_sizes:
+                for model, estimator in design.estimators.items():
+                    parts = [models[model], digest, split_digest, repr(size), str(seed), measured]
+                    unit = Unit(name, model, fold.repeat, fold.fold, size, seed, split_digest, _joined(parts))
+                    search = design.searches.get(model)
+                    works.append(Work(unit, estimator, search, design.scoring, source, path, keep_answers))
+    return Plan(works, datasets)
+
+
+def split_rows(cv: Any, rows: Rows, n_repeats: int, random_state: int) -> Iterator[Fold]:
+    """Divide the rows of a data set into training and test parts, once for each fold and repeat.
+
+    Parameters
+    ----------
+    cv : int, splitter or list of (train, test)
+        A number means shuffled folds that give each label or class its share. Repeat ``r`` of a splitter that shuffles
+        has its ``random_state`` plus ``r``; one that was left open takes the study's.
+    rows : Rows
+    n_repeats : int
+    random_state : int
+
+    Raises
+    ------
+    ValueError
+        If a part is empty, holds rows that are not there, or shares rows with the other, or if repeats would all be
+        the same.
+    """
+    if isinstance(cv, int):
+        cv = splitter_for(rows.targets.kind, cv, random_state)
+    n_rows = len(rows.targets.values)
+    target = rows.targets.values if rows.targets.kind == "multilabel" else np.asarray(rows.y)
+    if not hasattr(cv, "split"):
+        yield from (Fold(0, fold, *_check_split(split, n_rows)) for fold, split in enumerate(cv))
+        return
+    within = getattr(cv, "n_repeats", 1)
+    n_splits = cv.get_n_splits(np.zeros(n_rows), target, rows.groups) // within
+    for repeat in range(n_repeats):
+        splitter = _of_repeat(cv, repeat, random_state)
+        for number, split in enumerate(splitter.split(np.zeros((n_rows, 1)), target, rows.groups)):
+            yield Fold(repeat + number // n_splits, number % n_splits, *_check_split(split, n_rows))
+
+
+def _of_repeat(cv: Splitter, repeat: int, random_state: int) -> Splitter:
+    splitter = copy.deepcopy(cv)
+    if not hasattr(splitter, "random_state") or not getattr(splitter, "shuffle", True):
+        return splitter
+    if splitter.random_state is None:
+        splitter.random_state = random_state
+    if isinstance(splitter.random_state, int | np.integer):
+        splitter.random_state = int(splitter.random_state) + repeat
+    return splitter
+
+
+def _check_split(split: Any, n_rows: int) -> tuple[Positions, Positions]:
+    train, test = (_positions(part) for part in split)
+    for name, part in (("training", train), ("test", test)):
+        if len(part) == 0:
+            raise ValueError(f"A split has an empty {name} part.")
+        if part.min() < 0 or part.max() >= n_rows:
+            raise ValueError(f"The {name} part of a split holds row {part.max()}, but the data set has {n_rows} rows.")
+    shared = np.intersect1d(train, test)
+    if len(shared):
+        raise ValueError(
+            f"The training and the test part of a split share {len(shared)} row(s): {listed(shared)}. What is learnt "
+            "from cannot be scored on."
+        )
+    return train, test
+
+
+def _positions(part: Any) -> Positions:
+    part = np.asarray(part)
+    return np.flatnonzero(part) if part.dtype == bool else part.astype(np.int64)
+
+
+def _write_split(fold: Fold, folder: Path) -> tuple[str, Path]:
+    """Leave a split where workers find it, under its digest."""
+    digest = digest_of({"train": fold.train, "test": fold.test})
+    path = folder / f"{digest[:16]}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part.npz")
+        np.savez(draft, train=_small(fold.train), test=_small(fold.test))
+        draft.replace(path)
+    return digest, path
+
+
+def _small(positions: Positions) -> NDArray[Any]:
+    return positions.astype(np.min_scalar_type(int(positions.max())))
+
+
+def _described(rows: Rows, digest: str) -> dict[str, Any]:
+    targets = rows.targets
+    names = targets.label_names if targets.kind == "multilabel" else targets.classes
+    return {
+        "n_samples": len(targets.values),
+        "n_labels": len(targets.classes) if targets.kind == "multilabel" else None,
+        "kind": targets.kind,
+        "label_names": [str(name) for name in names] if names is not None else None,
+        "digest": digest,
+    }
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
