@@ -1,37 +1,25 @@
-"""Compare models fairly: the same folds for all, each searched inside its training part."""
+"""Compare models fairly: a study of the same folds for all, each model searched inside its training parts."""
 
 from __future__ import annotations
 
 import argparse
-import time
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.utils import _safe_indexing
+from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
-from benchmarks._records import (
-    LABEL_SCORES,
-    RANKING_SCORES,
-    Record,
-    default_output,
-    environment,
-    open_output,
-    summarise,
-    write_record,
-)
-from skdeep.metrics import fbeta_at_threshold, get_scorer, multilabel_scores
+from benchmarks._records import LABEL_SCORES, RANKING_SCORES, Record, environment, open_output, summarise, write_record
+from skdeep.study import Study, StudyResults
 
 Split = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Preset = Literal["smoke", "quick", "full"]
+
+STUDIES = Path(__file__).parent / "studies"
+INNER_FOLDS = KFold(3, shuffle=True, random_state=1)
 
 
 @dataclass(frozen=True)
@@ -45,7 +33,7 @@ class Model:
         What the model sees, and which weights made it.
     estimator : estimator
     grid : dict
-        Candidates for ``GridSearchCV``; empty where the parameters are those of the literature.
+        Candidates for a search; empty where the parameters are those of the literature.
     """
 
     name: str
@@ -54,41 +42,80 @@ class Model:
     estimator: Any
     grid: dict[str, list[Any]] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """What tells it from the other rows."""
+        return ", ".join(part for part in (self.name, self.features, self.weights) if part not in {"-", "table"})
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set and how its rows are divided.
+
+    Attributes
+    ----------
+    source : (X, y), Bunch or callable
+    cv : splitter or list of splits
+    n_repeats : int
+    """
+
+    source: Any
+    cv: Any
+    n_repeats: int = 1
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that all comparisons share."""
-    parser.add_argument("--smoke", action="store_true", help="a run of seconds that only shows that all parts work")
-    parser.add_argument("--n-jobs", type=int, default=1, metavar="N", help="processes of each grid search (default: 1)")
+    presets = parser.add_mutually_exclusive_group()
+    for preset, text in (
+        ("smoke", "a run of seconds that only shows that all parts work"),
+        ("quick", "the run that README speaks of (default)"),
+        ("full", "every model on all folds"),
+    ):
+        presets.add_argument(f"--{preset}", action="store_const", const=preset, dest="preset", help=text)
+    parser.set_defaults(preset="quick")
+    parser.add_argument("--n-jobs", type=int, default=1, metavar="N", help="fits at once (default: 1)")
     parser.add_argument("--model", action="append", metavar="NAME", help="only this row; repeatable (default: all)")
     parser.add_argument("--cv", type=int, metavar="K", help="number of folds")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON lines go; never overwritten")
+    parser.add_argument(
+        "--study",
+        type=Path,
+        metavar="FOLDER",
+        help="where the study is kept and continued (default: benchmarks/studies/BENCHMARK-PRESET)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where the JSON lines go in the end; never overwritten"
+    )
+
+
+def study_folder(benchmark: str, arguments: argparse.Namespace) -> Path:
+    """Where a benchmark's study is kept."""
+    return arguments.study or STUDIES / f"{benchmark}-{arguments.preset}"
 
 
 def compare(
     benchmark: str,
     models: Sequence[Model],
-    X: Any,
-    Y: Any,
-    splits: Sequence[Split],
+    datasets: Mapping[str, Data],
     *,
-    scoring: str,
-    data: str,
+    scoring: Any,
     arguments: argparse.Namespace,
+    images: Mapping[str, Any] | None = None,
 ) -> list[Record]:
-    """Fit every model on every split, write a record of each, and print the table.
+    """Run every model on every fold as a study, print the table, and write the page and the records.
 
     Parameters
     ----------
-    benchmark, data : str
+    benchmark : str
         What the records say of themselves.
     models : sequence of Model
-    X, Y : rows and their label indicator
-    splits : sequence of (train, test)
-        Row positions.
+    datasets : dict of str to Data
     scoring : str
         Scorer that chooses among a model's candidates, by three folds of the training part.
     arguments : Namespace
-        With ``n_jobs``, ``model`` and ``out``.
+        With the options that :func:`add_options` adds.
+    images : dict of str to sequence, default=None
+        Of a data set, what the page shows of its rows.
 
     Returns
     -------
@@ -96,79 +123,67 @@ def compare(
     """
     if unknown := set(arguments.model or ()) - {model.name for model in models}:
         raise SystemExit(f"No model is called {', '.join(sorted(unknown))}: see the first column of the table.")
-    chosen = [row for row, model in enumerate(models) if not arguments.model or model.name in arguments.model]
-    console = Console()
-    out = arguments.out or default_output(benchmark)
-    common = {"benchmark": benchmark, "data": data, "n_folds": len(splits), "n_jobs": arguments.n_jobs, **environment()}
-    records = []
-    with open_output(out) as file, _progress(console) as progress:
-        task = progress.add_task("", total=len(chosen) * len(splits))
-        for row in chosen:
-            model = models[row]
-            for fold, (train, test) in enumerate(splits):
-                progress.update(task, description=f"{model.name}, fold {fold + 1}")
-                result = measure(model, X, Y, train, test, scoring=scoring, n_jobs=arguments.n_jobs)
-                names = {"row": row, "model": model.name, "features": model.features, "weights": model.weights}
-                records.append({**common, **names, "fold": fold, **result})
-                write_record(file, records[-1])
-                progress.advance(task)
-    print(f"\n{data}; mean ± deviation over {len(splits)} fold(s), threshold 0.5 unless said")
-    for columns in (LABEL_SCORES, RANKING_SCORES):
-        print(summarise(records, columns).to_string(index=False), end="\n\n")
-    print(f"Records: {out}")
+    if arguments.out is not None and arguments.out.exists():
+        raise SystemExit(f"{arguments.out} is already there: give another --out, or move it away.")
+    chosen = [model for model in models if not arguments.model or model.name in arguments.model]
+    study = Study(
+        {model.title: model.estimator for model in chosen},
+        {name: data.source for name, data in datasets.items()},
+        cv={name: data.cv for name, data in datasets.items()},
+        n_repeats={name: data.n_repeats for name, data in datasets.items()},
+        search={model.title: model.grid for model in chosen if model.grid},
+        search_cv=INNER_FOLDS,
+        search_scoring=scoring,
+    )
+    # more threads than one cost small problems more in waiting than they give; torch's own are not touched
+    with threadpool_limits(1, user_api="blas"):
+        results = study.run(study_folder(benchmark, arguments), n_jobs=arguments.n_jobs, verbose=1)
+    common = {"benchmark": benchmark, "n_jobs": arguments.n_jobs, **environment()}
+    records = _records(results, models, common)
+    for name in datasets:
+        print(f"\n{name}; mean ± deviation over {results.n_folds[name]} fold(s), threshold 0.5 unless said")
+        for columns in (LABEL_SCORES, RANKING_SCORES):
+            print(summarise([r for r in records if r["data"] == name], columns).to_string(index=False), end="\n\n")
+    for _, failure in results.failures.iterrows():
+        print(f"failed: {failure['model']}, fold {failure['fold']}: {failure['type']}: {failure['message']}")
+    print(f"Page: {results.report(results.folder / 'report.html', images=images)}")
+    if arguments.out is not None:
+        with open_output(arguments.out) as file:
+            for record in records:
+                write_record(file, record)
+        print(f"Records: {arguments.out}")
     return records
 
 
 def k_folds(n_samples: int, n_folds: int) -> list[Split]:
     """The one splitter under which all models of a run stand."""
-    return list(KFold(n_folds, shuffle=True, random_state=0).split(np.zeros(n_samples)))
+    return list(shuffled(n_folds).split(np.zeros(n_samples)))
 
 
-def measure(model: Model, X: Any, Y: Any, train: Any, test: Any, *, scoring: str, n_jobs: int) -> Record:
-    """Search a model inside one training part, and score it on the test part.
+def shuffled(n_folds: int) -> KFold:
+    """Folds by chance."""
+    return KFold(n_folds, shuffle=True, random_state=0)
 
-    Returns
-    -------
-    record : dict
-        ``parameters`` (the best), ``fit_seconds`` and ``scores``.
-    """
-    estimator = clone(model.estimator)
-    if model.grid:
-        inner = KFold(3, shuffle=True, random_state=1)
-        estimator = GridSearchCV(
-            estimator, model.grid, scoring=get_scorer(scoring), cv=inner, n_jobs=n_jobs, error_score="raise"
+
+def _records(results: StudyResults, models: Sequence[Model], common: Record) -> list[Record]:
+    """A line for each unit that ended well, as the tables take it."""
+    rows = {model.title: (row, model) for row, model in enumerate(models)}
+    records = []
+    for unit in results.records:
+        if unit["status"] == "failed":
+            continue
+        row, model = rows[unit["model"]]
+        scores = {name: float("nan") if score is None else score for name, score in unit["scores"].items()}
+        names = {"row": row, "model": model.name, "features": model.features, "weights": model.weights}
+        place = {"data": unit["dataset"], "n_folds": results.n_folds[unit["dataset"]]}
+        kept = ("repeat", "fold", "parameters", "fit_seconds", "peak_mb")
+        records.append(
+            {
+                **common,
+                **place,
+                **names,
+                **{name: unit[name] for name in kept},
+                "scores": {**scores, "seconds": unit["fit_seconds"] + unit["predict_seconds"]},
+            }
         )
-    X_train, X_test, Y_train, Y_test = (
-        _safe_indexing(table, rows) for table, rows in ((X, train), (X, test), (Y, train), (Y, test))
-    )
-    start = time.perf_counter()
-    # more threads than one cost small problems more in waiting than they give; torch's own are not touched
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # a candidate that did not converge still has its place in the search
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        # label powersets have many classes
-        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
-        estimator.fit(X_train, Y_train)
-    fitted = time.perf_counter()
-    predicted = estimator.predict(X_test)
-    probabilities = estimator.predict_proba(X_test)
-    scores = multilabel_scores(Y_test, predicted, probabilities)
-    scores["f2_at_threshold"] = fbeta_at_threshold(Y_test, probabilities, beta=2)
-    scores["seconds"] = time.perf_counter() - start
-    return {
-        "parameters": getattr(estimator, "best_params_", {}),
-        "fit_seconds": fitted - start,
-        "scores": scores,
-    }
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-        console=console,
-    )
+    return records

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
+from threadpoolctl import threadpool_limits
 
-from benchmarks._comparison import k_folds, measure
+from benchmarks._comparison import INNER_FOLDS, shuffled
 from benchmarks._networks import add_file_options, described, image_files
 from benchmarks._records import Record
 from benchmarks._timing import interleaved_pairs, relative_error, timed
 from benchmarks.planet import RELEVANCE, on_features, regularisations, relevance_row
 from skdeep import CNNFeatureExtractor
+from skdeep.study import Study
 
 Source = tuple[str, str | None]  # a network, and the file of its weights; None for random ones
 
@@ -74,15 +77,12 @@ def _rates(paths: Sequence[Any], source: Source, image_size: int, n_pairs: int) 
 
 def _scores(data: Bunch, source: Source, image_size: int, *, n_folds: int, smoke: bool) -> Record:
     backbone, weights = source
-    scores = {
-        precision: _cross_validated(
-            _extractor(source, image_size, precision).fit_transform(data.data), data.target, n_folds, smoke=smoke
-        )
+    features = {
+        precision: _extractor(source, image_size, precision).fit_transform(data.data)
         for precision in (REFERENCE, FASTER)
     }
-    means = {
-        precision: {score: float(values.mean()) for score, values in of.items()} for precision, of in scores.items()
-    }
+    scores = _cross_validated(features, data.target, n_folds, smoke=smoke)
+    means = {precision: dict(of.mean()) for precision, of in scores.items()}
     return {
         "what": f"scores on features in {REFERENCE} and {FASTER}",
         "data": described(data.data, backbone, image_size),
@@ -90,21 +90,25 @@ def _scores(data: Bunch, source: Source, image_size: int, *, n_folds: int, smoke
         "backbone": backbone,
         "weights": "random" if weights is None else Path(weights).name,
         "scores": means,
-        "fold_scores": {
-            precision: {score: values.tolist() for score, values in of.items()} for precision, of in scores.items()
-        },
+        "fold_scores": {precision: of.to_dict("list") for precision, of in scores.items()},
         "differences": {score: means[FASTER][score] - means[REFERENCE][score] for score in SCORES},
     }
 
 
-def _cross_validated(features: Any, target: Any, n_folds: int, *, smoke: bool) -> dict[str, np.ndarray[Any, Any]]:
-    """Scores of each fold, under the search and the model of the Planet benchmark."""
+def _cross_validated(features: dict[str, Any], target: Any, n_folds: int, *, smoke: bool) -> dict[str, pd.DataFrame]:
+    """For each kind of features, scores of each fold, under the search and the model of the Planet benchmark."""
     model = relevance_row(on_features("passthrough", RELEVANCE), "-", "-", regularisations(smoke=smoke))
-    folds = [
-        measure(model, features, target, train, test, scoring="f2_at_threshold", n_jobs=1)["scores"]
-        for train, test in k_folds(len(features), n_folds)
-    ]
-    return {score: np.array([fold[score] for fold in folds]) for score in SCORES}
+    study = Study(
+        {model.name: model.estimator},
+        {name: (table, target) for name, table in features.items()},
+        cv=shuffled(n_folds),
+        search={model.name: model.grid},
+        search_cv=INNER_FOLDS,
+        search_scoring="f2_at_threshold",
+    )
+    with TemporaryDirectory() as folder, threadpool_limits(1, user_api="blas"):
+        units = study.run(folder, keep_answers=False).units
+    return {name: units.loc[units["dataset"] == name, list(SCORES)] for name in features}
 
 
 def _extractor(source: Source, image_size: int, precision: str) -> CNNFeatureExtractor:

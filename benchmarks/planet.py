@@ -1,21 +1,24 @@
-"""Deep and classical multi-label models on aerial images, each searched by GridSearchCV under the same folds.
+"""Deep and classical multi-label models on aerial images, each searched inside the training parts of the same folds.
 
 Without a folder the images are generated, and nothing is downloaded: the features are those of a random network, and
 of a small one that was trained on other scenes. With a folder in Kaggle's layout (``train_v2.csv`` and ``train-jpg/``)
 they are those of ``--backbone``, with ``--weights`` and with random ones; both options may be repeated, in pairs. A
-network that learns all layers is not searched, for it would take longer than all others together.
+network that learns all layers is not searched, for it would take longer than all others together; with ``--full`` the
+pretrained networks are fine-tuned, too.
 
     python -m benchmarks.planet [FOLDER] [--backbone NAME --weights FILE]... [--image-size PX]
-                                [--smoke] [--n-jobs N] [--cv K] [--out FILE]
+                                [--smoke | --quick | --full] [--model NAME]... [--n-jobs N] [--cv K]
+                                [--study FOLDER] [--out FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import tempfile
+import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,12 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils import Bunch
 
-from benchmarks._comparison import Model, add_options, compare, k_folds
+from benchmarks._comparison import Data, Model, Preset, add_options, compare, shuffled, study_folder
 from benchmarks._records import Record
 from skdeep import CNNClassifier, CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
+from skdeep.exceptions import WeightsUnavailableError
 from skdeep.images import Geometry, as_images
 from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, MLkNN
 
@@ -53,8 +56,9 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
         return np.stack([torch.cat([p.mean(dim=(1, 2)), p.std(dim=(1, 2))]).numpy() for p in pixels])
 
 
-def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) -> list[Model]:
+def models(sources: Sequence[Source], *, image_size: int | None, preset: Preset) -> list[Model]:
     """The models of the table: trivial ones, each source's features under each method, and networks that learn."""
+    smoke = preset == "smoke"
     regularisation = regularisations(smoke=smoke)
     colours = make_pipeline(ColourStatistics(), StandardScaler(), RELEVANCE)
     rows = [
@@ -68,6 +72,8 @@ def models(sources: Sequence[Source], *, image_size: int | None, smoke: bool) ->
         rows.append(relevance_row(on_features(extractor, RELEVANCE), backbone, shown, regularisation))
         if weights is not None:
             rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
+        if weights is not None and preset == "full":
+            rows.append(Model("CNN, fine-tuned", backbone, shown, _finetuned(backbone, weights)))
     if len(trained) > 1:
         extractors = [_extractor(*source, image_size) for source in trained]
         together = " + ".join(name for name, _ in trained)
@@ -119,9 +125,23 @@ def _other_rows(
     ]
 
 
+def _finetuned(backbone: str, weights: str) -> CNNClassifier:
+    return CNNClassifier(
+        backbone,
+        weights=weights,
+        phases="fine_tune",
+        image_size=128,
+        max_epochs=4,
+        augmentation="top_down",
+        random_state=0,
+    )
+
+
 def pretrain(path: Path, *, smoke: bool) -> Path:
     """Train the small network on scenes of their own, and keep what it learnt as a weights file."""
     n_scenes = 100 if smoke else N_PRETRAINING
+    if path.exists():
+        return path
     print(f"Training small_cnn on {n_scenes} other scenes, for features of a trained network ...")
     scenes = make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=1)
     classifier = CNNClassifier(
@@ -133,52 +153,77 @@ def pretrain(path: Path, *, smoke: bool) -> Path:
         random_state=1,
     )
     classifier.fit(scenes.data, scenes.target)
-    torch.save(classifier.net_.module_.backbone.state_dict(), path)
-    return path
+    draft = path.with_suffix(".part")
+    torch.save(classifier.net_.module_.backbone.state_dict(), draft)
+    return draft.rename(path)
 
 
-def load(folder: str | None, scenes_folder: Path, *, smoke: bool) -> Bunch:
-    """Images in files: a data set's, or generated ones."""
-    if folder is not None:
-        return load_planet(folder)
+def image_folder(arguments: argparse.Namespace, inputs: Path) -> str:
+    """Images in files: a data set's, or generated ones that are drawn once."""
+    if arguments.folder is not None:
+        return arguments.folder
     # files rather than arrays, so that a run on scenes walks the same road as one on Planet
-    n_scenes = 60 if smoke else N_SCENES
-    return make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=0, folder=scenes_folder)
+    folder = inputs / "scenes"
+    if not folder.exists():
+        n_scenes = 60 if arguments.preset == "smoke" else N_SCENES
+        draft = inputs / "scenes.part"
+        shutil.rmtree(draft, ignore_errors=True)
+        make_aerial_scenes(n_scenes, image_size=SCENE_SIZE, random_state=0, folder=draft)
+        draft.rename(folder)
+    return str(folder)
 
 
-def extract(sources: Sequence[Source], paths: Any, image_size: int | None) -> str:
+def available(sources: Sequence[Source]) -> list[Source]:
+    """The sources whose weights can be had; of the others it is said why they cannot."""
+    found = []
+    for backbone, weights in sources:
+        try:
+            CNNFeatureExtractor(backbone, weights=weights).fit([np.zeros((64, 64, 3), dtype=np.uint8)])
+        except WeightsUnavailableError as error:
+            print(f"Left out: {backbone} ({_shown(weights)}): {error}")
+            continue
+        found.append((backbone, weights))
+    return found
+
+
+def extract(sources: Sequence[Source], paths: Any, image_size: int | None) -> None:
     """Compute every source's features once, so that no model's seconds hold them; say how long each took."""
-    taken = []
     for backbone, weights in sources:
         start = time.perf_counter()
         _extractor(backbone, weights, image_size).fit_transform(paths)
-        taken.append(f"{backbone} ({_shown(weights)}) {time.perf_counter() - start:.1f} s")
-    return f"features computed before: {', '.join(taken)}"
+        seconds = time.perf_counter() - start
+        print(f"Features of {len(paths)} images from {backbone} ({_shown(weights)}): {seconds:.1f} s")
 
 
 def main(argv: Sequence[str] | None = None) -> list[Record]:
     """Run the benchmark."""
     arguments = _parse(argv)
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ.setdefault("SKDEEP_CACHE_DIR", str(Path(scratch) / "features"))
-        data = load(arguments.folder, Path(scratch) / "scenes", smoke=arguments.smoke)
-        sources: list[Source] = [(backbone, None) for backbone in dict.fromkeys(arguments.backbone)]
-        sources += zip(arguments.backbone, arguments.weights, strict=True)
-        if arguments.folder is None:
-            trained = pretrain(Path(scratch) / "small_cnn-other-scenes.pth", smoke=arguments.smoke)
-            sources = [("squeezenet1_1", None), ("small_cnn", None), ("small_cnn", str(trained)), *sources]
-        image_size = 32 if arguments.smoke else arguments.image_size
-        kind = f"generated scenes of {SCENE_SIZE} px" if arguments.folder is None else "Planet chips"
-        return compare(
-            "planet",
-            models(sources, image_size=image_size, smoke=arguments.smoke),
-            data.data,
-            data.target,
-            k_folds(len(data.data), arguments.cv or (2 if arguments.smoke else 5)),
-            scoring="f2_at_threshold",
-            data=f"{len(data.data)} {kind}; {extract(sources, data.data, image_size)}",
-            arguments=arguments,
-        )
+    smoke = arguments.preset == "smoke"
+    # all that a study needs to go on after a break stands beside it
+    inputs = (study_folder("planet", arguments) / "inputs").absolute()
+    inputs.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("SKDEEP_CACHE_DIR", str(inputs / "features"))
+    images = image_folder(arguments, inputs)
+    data = load_planet(images)
+    sources: list[Source] = [(backbone, None) for backbone in dict.fromkeys(arguments.backbone)]
+    sources += zip(arguments.backbone, arguments.weights, strict=True)
+    if arguments.folder is None:
+        trained = pretrain(inputs / "small_cnn-other-scenes.pth", smoke=smoke)
+        sources = [("squeezenet1_1", None), ("small_cnn", None), ("small_cnn", str(trained)), *sources]
+    sources = available(sources)
+    image_size = 32 if smoke else arguments.image_size
+    extract(sources, data.data, image_size)
+    kind = f"generated scenes of {SCENE_SIZE} px" if arguments.folder is None else "Planet chips"
+    name = f"{len(data.data)} {kind}"
+    folds = shuffled(arguments.cv or (2 if smoke else 5))
+    return compare(
+        "planet",
+        models(sources, image_size=image_size, preset=arguments.preset),
+        {name: Data(partial(load_planet, images), folds)},
+        scoring="f2_at_threshold",
+        arguments=arguments,
+        images={name: data.data},
+    )
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -13,31 +13,75 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, RESULTS, Record, read_records, summarise, to_markdown
 from benchmarks._timing import LEAST_PAIRS
 from benchmarks.finetuning import table as ladder_table
 from benchmarks.generated import table as generated_table
+from benchmarks.scaling import table as scaling_table
 from benchmarks.scikit_multilearn import table as multilearn_table
 from benchmarks.stratification import table as stratification_table
+from skdeep.study import corrected_resampled_ttest
 
 _ROOT = Path(__file__).parent.parent
-DOCUMENTS = (_ROOT / "README.md", _ROOT / "benchmarks" / "README.md", _ROOT / "docs" / "scikit-multilearn.md")
+DOCUMENTS = (
+    _ROOT / "README.md",
+    _ROOT / "benchmarks" / "README.md",
+    _ROOT / "docs" / "clusters.md",
+    _ROOT / "docs" / "scikit-multilearn.md",
+)
 NOT_YET = "Not measured yet.\n"
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
-def comparison(files: str | Sequence[str], *scores: str) -> str:
-    """The table of a comparison, the chosen scores only, and the commands that made it."""
-    records = _recorded(*([files] if isinstance(files, str) else files))
+def comparison(file: str, *scores: str, data: str | None = None) -> str:
+    """The table of a comparison, the chosen scores only, and the commands that made it.
+
+    Of several data sets in a file, the one whose name begins so; of repeated folds, the first.
+    """
+    records = [record for record in _recorded(file) if record["data"].startswith(data or "")]
+    records = [record for record in records if not record.get("repeat")]
     if not records:
         return NOT_YET
     headings = {**LABEL_SCORES, **RANKING_SCORES}
     table = summarise(records, {score: headings[score] for score in scores})
     origins = "\n".join(dict.fromkeys(_origin(record) for record in records))
     return f"{to_markdown(table)}\n\n{records[0]['data']}. {origins}\n"
+
+
+def differences(file: str, data: str, other: str, *scores: str) -> str:
+    """How much better each model is than another over the same folds, and the interval of that."""
+    records = [record for record in _recorded(file) if record["data"].startswith(data)]
+    if not records:
+        return NOT_YET
+    headings = {**LABEL_SCORES, **RANKING_SCORES}
+    frame = pd.DataFrame(
+        {**{name: record[name] for name in ("row", "model", "repeat", "fold")}, **record["scores"]}
+        for record in records
+    )
+    tables = {score: frame.pivot_table(index=["repeat", "fold"], columns="model", values=score) for score in scores}
+    ratio = 1 / (frame["fold"].nunique() - 1)
+    rows = [
+        {
+            "model": model,
+            **{
+                headings[score]: _difference((table[model] - table[other]).to_numpy(), ratio)
+                for score, table in tables.items()
+            },
+        }
+        for model in frame.sort_values("row")["model"].unique()
+        if model != other
+    ]
+    return _with_origins(rows, records)
+
+
+def _difference(values: np.ndarray[Any, Any], ratio: float) -> str:
+    found = corrected_resampled_ttest(values, ratio)
+    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
 
 
 def speed(*files: str) -> str:
@@ -126,6 +170,7 @@ def as_is(table: Callable[[list[Record]], pd.DataFrame], file: str) -> str:
     return f"{to_markdown(table(records))}\n\n{_origin(records[0])}\n" if records else NOT_YET
 
 
+_YEAST = ("hamming_loss", "ranking_loss", "one_error", "coverage", "average_precision", "subset_accuracy")
 TABLES: dict[str, Callable[[], str]] = {
     "planet": lambda: comparison(
         "planet.jsonl", "f2_at_threshold", "f1_macro", "hamming_loss", "average_precision", "map_macro", "seconds"
@@ -133,20 +178,20 @@ TABLES: dict[str, Callable[[], str]] = {
     "scenes": lambda: comparison(
         "scenes.jsonl", "f2_at_threshold", "f1_macro", "hamming_loss", "average_precision", "map_macro", "seconds"
     ),
-    "yeast": lambda: comparison(
-        "yeast.jsonl", "hamming_loss", "ranking_loss", "one_error", "coverage", "average_precision", "subset_accuracy"
-    ),
-    "yeast-10-fold": lambda: comparison(
-        ["yeast-10-fold.jsonl", "yeast-10-fold-vote.jsonl"],
+    "yeast": lambda: comparison("yeast.jsonl", *_YEAST, data="yeast, official split"),
+    "yeast-10-fold": lambda: comparison("yeast.jsonl", *_YEAST, data="yeast, 10-fold"),
+    "yeast-repeats": lambda: differences(
+        "yeast-repeats.jsonl",
+        "yeast, 10-fold",
+        "BR, calibrated RBF SVM",
         "hamming_loss",
         "ranking_loss",
-        "one_error",
-        "coverage",
         "average_precision",
-        "subset_accuracy",
     ),
     "scikit-multilearn": lambda: as_is(multilearn_table, "scikit-multilearn.jsonl"),
     "generated": lambda: as_is(generated_table, "generated.jsonl"),
+    "scaling": lambda: as_is(scaling_table, "scaling.jsonl"),
+    "study": lambda: speed("speed-study.jsonl"),
     "stratification": lambda: as_is(stratification_table, "stratification.jsonl"),
     "transformations": lambda: speed("speed-transformations.jsonl"),
     "thresholds": lambda: thresholds("speed-thresholds.jsonl"),
@@ -157,7 +202,7 @@ TABLES: dict[str, Callable[[], str]] = {
         "speed-rivals.jsonl",
         "speed-grid.jsonl",
     ),
-    "finetuning": lambda: finetuning("finetuning.jsonl", "finetuning-fastai.jsonl"),
+    "finetuning": lambda: finetuning("finetuning.jsonl", "finetuning-one-size.jsonl", "finetuning-fastai.jsonl"),
     "training": lambda: speed("speed-training.jsonl", "speed-fastai.jsonl"),
     "lookup": lambda: lookup("speed-lookup.jsonl"),
     "precision": lambda: precision("speed-precision.jsonl"),

@@ -57,8 +57,7 @@ INSTEAD = {
     "ClassifierChain, order": "`multilabel.ClassifierChain(order=...)`",
     "LabelPowerset": "`multilabel.LabelPowerset`",
     "ProbabilisticClassifierChain": '`multilabel.ClassifierChain(inference="beam")`',
-    "InstanceBasedLogisticRegression": "`multilabel.StackedBinaryRelevance(KNeighborsClassifier(), "
-    "final_estimator=LogisticRegression())`",
+    "InstanceBasedLogisticRegression": "`multilabel.IBLRML`",
     "MLkNN": "`multilabel.MLkNN`",
     "MLkNN, ignore_first_neighbours=1": "`multilabel.MLkNN` (its default)",
     "BRkNNaClassifier": '`multilabel.BRkNN(extension="a")`',

@@ -23,6 +23,7 @@ from benchmarks import (
     _precision,
     _rates,
     _rivals,
+    _study_cost,
     _thresholds,
     _training,
     _transformations,
@@ -52,6 +53,7 @@ PARTS: dict[str, Part] = {
     "batch-size": _rates,
     "training": _training,
     "fastai": _fastai,
+    "study": _study_cost,
 }
 
 

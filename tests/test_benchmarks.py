@@ -15,6 +15,7 @@ from benchmarks._rates import rate_against_batch_size
 from benchmarks._records import LABEL_SCORES, RANKING_SCORES, read_records, summarise, to_markdown
 from benchmarks._timing import check_agreement, median_interval
 from skdeep.datasets import make_aerial_scenes
+from skdeep.exceptions import WeightsUnavailableError
 
 
 def write_arff(path: Path, n_samples: int, random_state: int) -> str:
@@ -29,9 +30,14 @@ def write_arff(path: Path, n_samples: int, random_state: int) -> str:
     return str(path)
 
 
+# what models warn of in a study stands in its records
+in_a_study = pytest.mark.filterwarnings("default")
+
+
+@in_a_study
 def test_planet_smoke_run_compares_all_models_on_the_same_folds(tmp_path, capsys):
     out = tmp_path / "planet.jsonl"
-    records = planet.main(["--smoke", "--out", str(out)])
+    records = planet.main(["--smoke", "--study", str(tmp_path / "study"), "--out", str(out)])
     assert json.loads(out.read_text().splitlines()[0])["scores"] == records[0]["scores"]
     folds = {(record["model"], record["features"], record["weights"]): set() for record in records}
     for record in records:
@@ -40,6 +46,16 @@ def test_planet_smoke_run_compares_all_models_on_the_same_folds(tmp_path, capsys
     assert len(folds) >= 10
     assert all(seen == {0, 1} for seen in folds.values())
     assert "small_cnn-other-scenes.pth" in capsys.readouterr().out
+    assert "</html>" in (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
+
+
+def test_planet_goes_on_without_weights_that_cannot_be_downloaded(scenes, tmp_path, capsys, monkeypatch):
+    def offline(*args, **kwargs):
+        raise WeightsUnavailableError("there is no network")
+
+    monkeypatch.setattr(planet, "CNNFeatureExtractor", offline)
+    assert planet.available([("resnet34", "DEFAULT")]) == []
+    assert "Left out: resnet34 (DEFAULT): there is no network" in capsys.readouterr().out
 
 
 def test_planet_refuses_backbones_and_weights_that_do_not_pair(capsys):
@@ -48,14 +64,29 @@ def test_planet_refuses_backbones_and_weights_that_do_not_pair(capsys):
     assert "2 backbones need as many weights, got 1" in capsys.readouterr().err
 
 
+@in_a_study
 def test_yeast_smoke_run_on_two_files_is_the_official_split(tmp_path, capsys):
     files = [write_arff(tmp_path / "train.arff", 60, 0), write_arff(tmp_path / "test.arff", 40, 1)]
-    records = yeast.main([*files, "--smoke", "--out", str(tmp_path / "yeast.jsonl")])
+    records = yeast.main([*files, "--smoke", "--study", str(tmp_path / "study"), "--out", str(tmp_path / "out.jsonl")])
     assert {record["n_folds"] for record in records} == {1}
     scores = {record["model"]: record["scores"] for record in records}
     trivial = scores["label frequencies"]["hamming_loss"]
     assert scores["BR, logistic regression"]["hamming_loss"] < trivial
     assert "official split" in capsys.readouterr().out
+
+
+@in_a_study
+def test_yeast_in_folds_goes_on_where_it_was(tmp_path, capsys):
+    files = [write_arff(tmp_path / "train.arff", 60, 0), write_arff(tmp_path / "test.arff", 40, 1)]
+    options = ["--smoke", "--cv", "3", "--repeats", "2", "--model", "ML-kNN, k=10", "--study", str(tmp_path / "study")]
+    first = yeast.main([*files, *options])
+    assert [(record["repeat"], record["fold"]) for record in first] == [(r, f) for r in range(2) for f in range(3)]
+    capsys.readouterr()
+    again = yeast.main([*files, *options, "--model", "label frequencies"])
+    assert "(6 found in the folder)" in capsys.readouterr().out
+    assert [record for record in again if record["model"] == "ML-kNN, k=10"] == [
+        {**record, "row": record["row"], "time": again[0]["time"]} for record in first
+    ]
 
 
 def test_comparison_never_overwrites_records(tmp_path):

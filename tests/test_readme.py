@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["main road", "networks", "fine-tuning road", "toolbox"])
-def test_readme_example_runs(example, capsys):
+@pytest.mark.parametrize("example", EXAMPLES, ids=["main road", "networks", "fine-tuning road", "toolbox", "studies"])
+def test_readme_example_runs(example, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda: str(tmp_path))
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out
 
