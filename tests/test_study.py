@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from PIL import Image
 from scipy import sparse
+from sklearn import config_context
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RepeatedKFold, ShuffleSplit, cross_validate
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -451,6 +455,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a strange parameter": ({"search": {"BR": {"depth": [1]}}}, "The model 'BR' has no parameter depth to search"),
     "a strange measure": ({"scoring": "beauty"}, "'beauty' is no scorer"),
     "an empty list of measures": ({"scoring": []}, "'scoring' parameter of Study must be None, the name of a scorer"),
+    "no search folds": (
+        {"search_cv": "many"},
+        "'search_cv' parameter of Study must be an int from 2 on, or a splitter",
+    ),
+    "a value for a grid": (
+        {"search": {"BR": {"estimator": 5}}},
+        "The model 'BR' cannot be searched: .*needs to be a list",
+    ),
+    "a size for sizes": ({"train_sizes": 0.5}, "'train_sizes' parameter of Study must be None, or different shares"),
+    "an object for folds": ({"cv": object()}, "'cv' parameter of Study must be an int from 2 on"),
+    "rows for splits": ({"cv": [1, 2]}, "'cv' parameter of Study must be an int from 2 on"),
     "no seed": ({"random_state": None}, "'random_state' parameter of Study must be an int from 0 on"),
 }
 
@@ -492,3 +507,251 @@ def test_a_folder_that_holds_no_study_is_told(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text('{"format": 0}')
     with pytest.raises(ValueError, match="is not of format 1"):
         StudyResults.load(tmp_path)
+
+
+class NoReturn(Frequencies):
+    """Learns, and returns nothing."""
+
+    def fit(self, X: Any, y: Any) -> None:  # type: ignore[override]
+        super().fit(X, y)
+
+
+class Foreign(BaseEstimator):
+    """A classifier by nothing but its methods, which answer in sparse arrays."""
+
+    def fit(self, X: Any, y: Any) -> Foreign:
+        self.inner_ = Frequencies().fit(X, y)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return sparse.csr_array(self.inner_.predict_proba(X))
+
+    def predict(self, X: Any) -> Any:
+        return sparse.csr_array(self.inner_.predict(X))
+
+
+@pytest.mark.parametrize("model", [NoReturn(), Foreign()])
+def test_models_need_no_more_than_methods(model: Any, tmp_path: Path) -> None:
+    Study({"plain": Frequencies()}, {"made": made()}, cv=2).run(tmp_path / "plain")
+    Study({"model": model}, {"made": made()}, cv=2).run(tmp_path / "model")
+    assert [r["scores"] for r in records(tmp_path / "model")] == [r["scores"] for r in records(tmp_path / "plain")]
+
+
+def test_two_labels_are_no_binary_problem(tmp_path: Path) -> None:
+    X, Y = made()
+    Y = Y[:, :2]
+    cv = KFold(2)
+    one_vs_rest = OneVsRestClassifier(LogisticRegression(max_iter=500))
+    results = Study({"one": one_vs_rest, "BR": LOGISTIC}, {"made": (X, Y)}, cv=cv).run(tmp_path)
+    assert len(results.failures) == 0
+    values = results.table("map_macro", "fold")
+    np.testing.assert_allclose(values["one"], values["BR"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+def test_a_label_that_never_changed_in_training_has_its_value_as_probability(constant: int, tmp_path: Path) -> None:
+    X, Y = made()
+    Y[:60, 1] = constant
+    split = (np.arange(60), np.arange(60, 90))
+    folder = StudyFolder(tmp_path)
+    forest = RandomForestClassifier(5, random_state=0)
+    Study({"forest": forest}, {"made": (X, Y)}, cv=[split]).run(folder.path)
+    (record,) = folder.records()
+    scores = folder.answers(record["digest"])["scores"]
+    expected = forest.fit(X[:60], Y[:60]).predict_proba(X[60:])
+    assert (scores[:, 1] == constant).all()
+    for label in (0, 2, 3):
+        np.testing.assert_allclose(scores[:, label], expected[label][:, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["array", "list", "Series"])
+def test_classes_may_be_words(form: str, tmp_path: Path) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    words: Any = np.array(["benign", "worse"])[y]
+    given = {"array": words, "list": words.tolist(), "Series": pd.Series(words, dtype="category")}[form]
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    cv = KFold(2, shuffle=True, random_state=0)
+    Study({"a": scaled}, {"data": (X, y)}, cv=cv).run(tmp_path / "numbers")
+    Study({"a": scaled}, {"data": (X, given)}, cv=cv).run(tmp_path / "words")
+    expected = [record["scores"] for record in records(tmp_path / "numbers")]
+    assert [record["scores"] for record in records(tmp_path / "words")] == expected
+    assert None not in expected[0].values()
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_measure_that_cannot_be_taken_costs_no_other(tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True)
+    # no class of a test part is in its training part
+    Study({"a": LogisticRegression(max_iter=500)}, {"iris": (X, y)}, cv=KFold(3)).run(tmp_path / "classes")
+    for record in records(tmp_path / "classes"):
+        assert record["scores"]["accuracy"] == 0
+        assert record["scores"]["neg_log_loss"] is None
+        assert any("neg_log_loss could not be measured: ValueError" in text for text in record["warnings"])
+    machine = BinaryRelevance(LinearSVC(random_state=0))
+    scoring = ["f1_micro", "f2_at_threshold"]
+    results = Study({"a": machine}, {"made": made()}, cv=2, scoring=scoring).run(tmp_path / "labels")
+    assert results.units["f1_micro"].notna().all()
+    assert results.units["f2_at_threshold"].isna().all()
+    results = Study({"a": machine}, {"made": made()}, cv=2, scoring="f2_at_threshold").run(tmp_path / "none")
+    assert set(results.failures["stage"]) == {"score"}
+
+
+@pytest.mark.parametrize("form", ["coo_matrix", "dia_array", "csc_array"])
+def test_sparse_rows_and_targets_may_have_any_format(form: str, tmp_path: Path) -> None:
+    X, Y = made()
+    make = getattr(sparse, form)
+    Study({"BR": LOGISTIC}, {"made": (sparse.csr_array(X), Y)}, cv=2).run(tmp_path / "rows")
+    Study({"BR": LOGISTIC}, {"made": (make(X), make(Y))}, cv=2).run(tmp_path / "given")
+    assert [r["scores"] for r in records(tmp_path / "given")] == [r["scores"] for r in records(tmp_path / "rows")]
+
+
+def test_a_search_keeps_groups_together(tmp_path: Path) -> None:
+    X, Y = made()
+    groups = np.arange(90) % 9
+    grid = {"n_neighbors": [3, 8, 15]}
+    cv, inner = GroupKFold(3), GroupKFold(2)
+    data = Bunch(data=X, target=Y, groups=groups)
+    Study({"kNN": MLkNN()}, {"made": data}, cv=cv, search={"kNN": grid}, search_cv=inner).run(tmp_path)
+    for record, (train, _) in zip(records(tmp_path), cv.split(X, Y, groups), strict=True):
+        search = GridSearchCV(MLkNN(), grid, cv=inner).fit(X[train], Y[train], groups=groups[train])
+        assert record["parameters"] == search.best_params_
+
+
+def test_open_states_of_splitters_follow_the_study(tmp_path: Path) -> None:
+    open_folds, grid = KFold(2, shuffle=True), {"n_neighbors": [1, 3, 8, 15]}
+    # each of the 4 folds chooses by folds of its own, at random where these are left open
+    for name in ("one", "two"):
+        studies = {
+            "own": Study({"kNN": GridSearchCV(MLkNN(), grid, cv=open_folds)}, {"made": made()}, cv=4),
+            "given": Study({"kNN": MLkNN()}, {"made": made()}, cv=4, search={"kNN": grid}, search_cv=open_folds),
+        }
+        for kind, study in studies.items():
+            study.run(tmp_path / name / kind)
+    assert open_folds.random_state is None
+    for kind in ("own", "given"):
+        assert numbers(tmp_path / "one" / kind) == numbers(tmp_path / "two" / kind)
+    search = GridSearchCV(MLkNN(), grid, cv=open_folds)
+    seed_open_states(search, 5)
+    assert search.cv.random_state == 5
+
+
+def test_repeats_of_a_random_state_differ_and_are_the_same_in_each_run(tmp_path: Path) -> None:
+    cv = KFold(2, shuffle=True, random_state=np.random.RandomState(0))
+    study = Study({"a": Frequencies(tmp_path / "log")}, {"made": made()}, cv=cv, n_repeats=2)
+    study.run(tmp_path / "study")
+    assert len({record["split_digest"] for record in records(tmp_path / "study")}) == 4
+    study.run(tmp_path / "study")
+    assert len((tmp_path / "log").read_text().splitlines()) == 4
+
+
+def test_splitters_see_the_rows(tmp_path: Path) -> None:
+    class Halves:
+        def get_n_splits(self, X: Any, y: Any, groups: Any) -> int:
+            return 1
+
+        def split(self, X: Any, y: Any, groups: Any) -> Any:
+            is_low = X[:, 0] <= np.median(X[:, 0])
+            yield np.flatnonzero(is_low), np.flatnonzero(~is_low)
+
+    X, Y = made()
+    folder = StudyFolder(tmp_path)
+    Study({"a": Frequencies()}, {"made": (X, Y)}, cv=Halves()).run(folder.path)
+    (record,) = folder.records()
+    assert X[folder.answers(record["digest"])["rows"], 0].min() > np.median(X[:, 0])
+
+
+def test_a_function_that_gives_other_rows_each_time_is_told(tmp_path: Path) -> None:
+    calls = iter(range(100))
+    datasets = {"whims": lambda: made(seed=next(calls)), "more": functools.partial(made, 60)}
+    results = Study({"a": Frequencies()}, datasets, cv=2).run(tmp_path)
+    assert set(results.failures["dataset"]) == {"whims"}
+    assert results.failures["message"].str.contains("must give the same each time").all()
+
+
+def test_a_scorer_alone_is_measured_as_score(tmp_path: Path) -> None:
+    one = Study({"BR": LOGISTIC}, {"made": made()}, cv=2, scoring=get_scorer("map_macro")).run(tmp_path / "one")
+    named = Study({"BR": LOGISTIC}, {"made": made()}, cv=2, scoring="map_macro").run(tmp_path / "named")
+    assert one.measures == {"score": True}
+    assert one.units["score"].tolist() == named.units["map_macro"].tolist()
+
+
+def test_rows_are_copied_for_other_processes_only(tmp_path: Path) -> None:
+    class Watching(Frequencies):
+        def fit(self, X: Any, y: Any) -> Watching:
+            assert not (tmp_path / "study" / "data").exists()
+            return super().fit(X, y)
+
+    datasets = {"made": made(), "more": made(60, 1)}
+    assert len(Study({"a": Watching()}, datasets, cv=2).run(tmp_path / "study").failures) == 0
+    results = Study({"a": Watching()}, datasets, cv=2).run(tmp_path / "study", n_jobs=2)
+    assert results.missing == 0
+
+
+def test_an_interrupted_study_leaves_no_copies_and_goes_on(tmp_path: Path) -> None:
+    class Interrupted(Frequencies):
+        def fit(self, X: Any, y: Any) -> Interrupted:
+            if len(list((tmp_path / "study").glob("units/*.json"))) == 2:
+                raise KeyboardInterrupt
+            return super().fit(X, y)
+
+    study = Study({"a": Interrupted(), "b": Frequencies()}, {"made": made()}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(tmp_path / "study")
+    assert StudyResults.load(tmp_path / "study").missing == 2
+    assert not list((tmp_path / "study").rglob("*.part"))
+    with pytest.raises(KeyboardInterrupt):
+        study.run(tmp_path / "study")
+
+
+def test_a_folder_takes_one_study_at_a_time(tmp_path: Path) -> None:
+    study = Study({"a": Frequencies()}, {"made": made()}, cv=2)
+
+    class Nested(Frequencies):
+        def fit(self, X: Any, y: Any) -> Nested:
+            study.run(tmp_path)
+            return super().fit(X, y)
+
+    failures = Study({"a": Nested()}, {"made": made()}, cv=2).run(tmp_path).failures
+    assert failures["type"].tolist() == ["RuntimeError"] * 2
+    assert failures["message"].str.contains("Another study is being run in").all()
+    assert study.run(tmp_path).missing == 0
+
+
+def test_threads_share_data_sets(tmp_path: Path) -> None:
+    datasets = {"made": made, "more": functools.partial(made, 60, 1)}
+    study = Study(models(), datasets, cv=5)
+    study.run(tmp_path / "here")
+    with parallel_config("threading"):
+        results = study.run(tmp_path / "threads", n_jobs=4)
+    assert len(results.failures) == 0
+    assert numbers(tmp_path / "threads") == numbers(tmp_path / "here")
+
+
+def test_settings_of_scikit_learn_hold_in_other_processes(tmp_path: Path) -> None:
+    def is_frame(estimator: Any, X: Any, y: Any) -> float:
+        return float(hasattr(StandardScaler().fit_transform(X), "columns"))
+
+    with config_context(transform_output="pandas"):
+        study = Study({"a": Frequencies()}, {"made": made()}, cv=2, scoring={"is_frame": is_frame})
+        assert study.run(tmp_path, n_jobs=2).units["is_frame"].tolist() == [1, 1]
+
+
+def test_progress_counts_equal_models_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Study({"a": Frequencies(), "b": Frequencies()}, {"made": made()}, cv=2).run(tmp_path, verbose=1)
+    assert "2 of 2 units, 0 running, 0 to go" in capsys.readouterr().out
+
+
+def test_a_full_disk_ends_a_study_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study({"a": Frequencies()}, {"made": made()}, cv=3)
+
+    def full(self: Path, target: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            study.run(tmp_path)
+    assert not list(tmp_path.rglob("*.part"))
+    assert study.run(tmp_path).missing == 0

@@ -70,6 +70,14 @@ def test_units_are_in_the_order_of_the_manifest(results: StudyResults) -> None:
     assert results.n_folds == {"yeast": 6, "planet": 6}
 
 
+def test_tables_are_the_callers_own(results: StudyResults) -> None:
+    before = results.units
+    for table in (results.units, results.table("f1_micro"), results.summary()):
+        table.iloc[:, -1] = 0
+    pd.testing.assert_frame_equal(results.units, before)
+    assert (results.table("f1_micro") > 0).all(axis=None)
+
+
 def test_scores_are_the_units_one_below_the_other(gaps: StudyResults) -> None:
     done = gaps.units[gaps.units["status"] == "done"]
     long = done.melt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import indexable
 
 from skdeep._digest import digest_of
 from skdeep._validation import Targets, check_targets
@@ -25,7 +27,7 @@ class Rows:
     X : any
         As the estimators take it.
     y : any
-        Targets as they were given.
+        Targets as they were given; of sparse ones rows can be taken.
     groups : array-like or None
         For splitters that keep the rows of a group together.
     targets : Targets
@@ -36,6 +38,11 @@ class Rows:
     y: Any
     groups: Any
     targets: Targets
+
+    @property
+    def strata(self) -> NDArray[Any]:
+        """What splitters see of the targets: an indicator, or the classes."""
+        return self.targets.values if self.targets.kind == "multilabel" else np.asarray(self.y)
 
 
 @dataclass(frozen=True)
@@ -48,31 +55,41 @@ class Source:
     load : callable or None
         The user's own, if a function was given.
     path : Path
-        Where the rows lie if none was.
+        Where other processes find the rows if none was; they are written when this is first sent to one.
+    given : Rows or None
+        The rows themselves, in the process to which they were given.
     """
 
     name: str
     digest: str
     load: Callable[[], Any] | None
     path: Path
+    given: Rows | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.given is not None and not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(f".{secrets.token_hex(4)}.part")
+            joblib.dump(self.given, draft)
+            draft.replace(self.path)
+        return {**vars(self), "given": None}
 
     def rows(self) -> Rows:
         """The data set, loaded once in a row of units that need it."""
-        if self.digest not in _LOADED:
-            # one data set at a time: units come data set by data set
-            _LOADED.clear()
-            _LOADED[self.digest] = self._read() if self.load is None else load_rows(self.name, self.load)
-        return _LOADED[self.digest]
+        rows = self.given or _LOADED.get(self.digest)
+        if rows is None:
+            rows = self._read() if self.load is None else self._load(self.load)
+            hold(self.digest, rows)
+        return rows
 
-    def hold(self, rows: Rows) -> None:
-        """Let this process find the rows without loading them again, and others find those that only it has."""
-        _LOADED.clear()
-        _LOADED[self.digest] = rows
-        if self.load is None and not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(f".{os.getpid()}.part")
-            joblib.dump(rows, draft)
-            draft.replace(self.path)
+    def _load(self, load: Callable[[], Any]) -> Rows:
+        rows = load_rows(self.name, load)
+        if data_digest(rows) != self.digest:
+            raise ValueError(
+                f"The function that loads the data set {self.name!r} has given other rows than before: it must give "
+                "the same each time. If it draws them, fix its random_state."
+            )
+        return rows
 
     def _read(self) -> Rows:
         try:
@@ -87,6 +104,13 @@ class Source:
 _LOADED: dict[str, Rows] = {}
 
 
+def hold(digest: str, rows: Rows) -> None:
+    """Let this process find a data set without loading it again."""
+    # one at a time: units come data set by data set
+    _LOADED.clear()
+    _LOADED[digest] = rows
+
+
 def load_rows(name: str, source: Any) -> Rows:
     """Take a data set as ``(X, y)``, as a Bunch, or from a function that gives either.
 
@@ -97,6 +121,7 @@ def load_rows(name: str, source: Any) -> Rows:
     """
     X, y, groups, label_names = _parts(name, source() if callable(source) else source)
     try:
+        X, y, groups = indexable(X, y, groups)
         targets = check_targets(X, y)
     except ValueError as error:
         raise ValueError(f"The data set {name!r} cannot be used: {error}") from error
@@ -123,9 +148,9 @@ def _parts(name: str, given: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def _compact(X: Any) -> Any:
-    """A list of paths as one array, which processes can map into their memory."""
+    """A list of paths as an array."""
     if isinstance(X, list) and X and all(isinstance(path, str | os.PathLike) for path in X):
-        return np.array([os.fspath(path) for path in X])
+        return np.array([os.fspath(path) for path in X], dtype=object)
     return X
 
 

@@ -7,12 +7,17 @@ import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if sys.platform != "win32":
+    import fcntl
 
 Record = dict[str, Any]
 Answers = dict[str, NDArray[Any]]
@@ -26,8 +31,8 @@ class StudyFolder:
     ``study.json`` says what was planned and in which environment. ``units/DIGEST.json`` is the record of a unit, and
     ``units/DIGEST.npz`` holds what its model answered on the test rows. The digest is that of all that decides the
     unit's scores, so a record is found again as long as nothing of this changes, and never by another unit. The rows of
-    each split lie in ``splits``, and for as long as the study runs those of data sets that no function loads in
-    ``data``.
+    each split lie in ``splits``, and for as long as the study runs in several processes those of data sets that no
+    function loads in ``data``. ``lock`` is empty, and locked by whoever runs the study.
 
     Parameters
     ----------
@@ -39,24 +44,34 @@ class StudyFolder:
         self._units = self.path / "units"
 
     def make(self) -> None:
-        """Make the folder, and remove what writers that were killed have left.
+        """Make the folder; ``OSError`` if that cannot be done."""
+        self._units.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Make the folder, and keep it from others who run a study; what killed writers have left is removed.
+
+        At the end, so are the copies of data sets that were made for other processes.
 
         Raises
         ------
         OSError
             If it cannot be made or written to.
+        RuntimeError
+            If a study is being run in it.
         """
-        self._units.mkdir(parents=True, exist_ok=True)
-        for left in self._units.glob("*.part"):
-            left.unlink(missing_ok=True)
-
-    def discard_rows(self) -> None:
-        """Remove the copies of the data sets that were left for the workers."""
-        shutil.rmtree(self.path / "data", ignore_errors=True)
+        self.make()
+        with _locked(self.path / "lock"):
+            for left in self.path.glob("*/*.part"):
+                left.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.path / "data", ignore_errors=True)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Keep what is planned, in place of what was."""
-        _write(self.path / "study.json", _json({"format": _FORMAT, **manifest}))
+        write_whole(self.path / "study.json", _json({"format": _FORMAT, **manifest}))
 
     def read_manifest(self) -> dict[str, Any]:
         """What was planned last.
@@ -84,8 +99,8 @@ class StudyFolder:
         if answers is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **answers)  # type: ignore[arg-type]
-            _write(self._units / f"{record['digest']}.npz", buffer.getvalue())
-        _write(self._units / f"{record['digest']}.json", _json(record))
+            write_whole(self._units / f"{record['digest']}.npz", buffer.getvalue())
+        write_whole(self._units / f"{record['digest']}.json", _json(record))
 
     def read(self, digest: str) -> Record | None:
         """The record of a unit; None if there is none, or none that can be read."""
@@ -117,11 +132,29 @@ class StudyFolder:
             return dict(arrays)
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock, which ends with this process, where the system has such."""
+    with path.open("ab") as file:
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"Another study is being run in {str(path.parent)!r}: wait until it has come to its end, or choose "
+                "another folder."
+            ) from None
+        except OSError:
+            # a file system without locks
+            pass
+        yield
+
+
 def _json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, default=str) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, whoever else writes it at the same time."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:

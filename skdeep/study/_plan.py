@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from skdeep._digest import digest_of
 from skdeep._text import listed
-from skdeep.study._data import Rows, Source, data_digest, load_rows
-from skdeep.study._units import Search, Splitter, Unit, Work, splitter_for
+from skdeep.study._data import Rows, Source, data_digest, hold, load_rows
+from skdeep.study._folder import write_whole
+from skdeep.study._units import Search, Unit, Work, splitter_for, with_state
 
 Positions = NDArray[np.int64]
 
@@ -95,18 +96,22 @@ def make_plan(design: Design, folder: Path, *, keep_answers: bool) -> Plan:
     for name, given in design.datasets.items():
         rows = load_rows(name, given)
         digest = data_digest(rows)
-        source = Source(name, digest, given if callable(given) else None, folder / "data" / f"{digest[:16]}.joblib")
-        source.hold(rows)
+        path = folder / "data" / f"{digest[:16]}.joblib"
+        if callable(given):
+            source = Source(name, digest, given, path)
+            hold(digest, rows)
+        else:
+            source = Source(name, digest, None, path, rows)
         datasets[name] = _described(rows, digest)
         for fold in split_rows(design.cv[name], rows, design.n_repeats[name], design.random_state):
-            split_digest, path = _write_split(fold, folder / "splits")
+            split_digest, split_path = _write_split(fold, folder / "splits")
             seed = int(np.random.SeedSequence([design.random_state, fold.repeat, fold.fold]).generate_state(1)[0] >> 1)
             for size in design.train_sizes:
                 for model, estimator in design.estimators.items():
                     parts = [models[model], digest, split_digest, repr(size), str(seed), measured]
                     unit = Unit(name, model, fold.repeat, fold.fold, size, seed, split_digest, _joined(parts))
                     search = design.searches.get(model)
-                    works.append(Work(unit, estimator, search, design.scoring, source, path, keep_answers))
+                    works.append(Work(unit, estimator, search, design.scoring, source, split_path, keep_answers))
     return Plan(works, datasets)
 
 
@@ -117,7 +122,7 @@ def split_rows(cv: Any, rows: Rows, n_repeats: int, random_state: int) -> Iterat
     ----------
     cv : int, splitter or list of (train, test)
         A number means shuffled folds that give each label or class its share. Repeat ``r`` of a splitter that shuffles
-        has its ``random_state`` plus ``r``; one that was left open takes the study's.
+        has its ``random_state`` plus ``r``; one that was left open takes the study's, and a ``RandomState`` goes on.
     rows : Rows
     n_repeats : int
     random_state : int
@@ -131,27 +136,17 @@ def split_rows(cv: Any, rows: Rows, n_repeats: int, random_state: int) -> Iterat
     if isinstance(cv, int):
         cv = splitter_for(rows.targets.kind, cv, random_state)
     n_rows = len(rows.targets.values)
-    target = rows.targets.values if rows.targets.kind == "multilabel" else np.asarray(rows.y)
     if not hasattr(cv, "split"):
         yield from (Fold(0, fold, *_check_split(split, n_rows)) for fold, split in enumerate(cv))
         return
     within = getattr(cv, "n_repeats", 1)
-    n_splits = cv.get_n_splits(np.zeros(n_rows), target, rows.groups) // within
+    splitter = with_state(cv, random_state)
+    n_splits = splitter.get_n_splits(rows.X, rows.strata, rows.groups) // within
     for repeat in range(n_repeats):
-        splitter = _of_repeat(cv, repeat, random_state)
-        for number, split in enumerate(splitter.split(np.zeros((n_rows, 1)), target, rows.groups)):
+        for number, split in enumerate(splitter.split(rows.X, rows.strata, rows.groups)):
             yield Fold(repeat + number // n_splits, number % n_splits, *_check_split(split, n_rows))
-
-
-def _of_repeat(cv: Splitter, repeat: int, random_state: int) -> Splitter:
-    splitter = copy.deepcopy(cv)
-    if not hasattr(splitter, "random_state") or not getattr(splitter, "shuffle", True):
-        return splitter
-    if splitter.random_state is None:
-        splitter.random_state = random_state
-    if isinstance(splitter.random_state, int | np.integer):
-        splitter.random_state = int(splitter.random_state) + repeat
-    return splitter
+        if isinstance(getattr(splitter, "random_state", None), int | np.integer):
+            splitter.random_state += 1
 
 
 def _check_split(split: Any, n_rows: int) -> tuple[Positions, Positions]:
@@ -181,9 +176,9 @@ def _write_split(fold: Fold, folder: Path) -> tuple[str, Path]:
     path = folder / f"{digest[:16]}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part.npz")
-        np.savez(draft, train=_small(fold.train), test=_small(fold.test))
-        draft.replace(path)
+        buffer = io.BytesIO()
+        np.savez(buffer, train=_small(fold.train), test=_small(fold.test))
+        write_whole(path, buffer.getvalue())
     return digest, path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -118,8 +119,8 @@ class StudyResults:
     def measures(self) -> dict[str, bool]:
         """Each measure, and whether a greater value is better."""
         # of a user's own scorers, the names are known once one has scored; greater is better, as in scikit-learn
-        found = {name: True for record in self.records for name in record["scores"]}
-        return dict(self.manifest["measures"] or found)
+        known = self.manifest["measures"] or {name: True for record in self.records for name in record["scores"]}
+        return dict(known)
 
     @property
     def n_folds(self) -> dict[str, int]:
@@ -135,9 +136,7 @@ class StudyResults:
         ``status`` (``"done"`` or ``"failed"``), ``n_train``, ``n_test``, ``fit_seconds``, ``predict_seconds``,
         ``cpu_seconds``, ``peak_mb``, ``digest``, and one for each measure, NaN where it failed.
         """
-        columns = [*_UNIT, *self.measures]
-        rows = [{**{name: record[name] for name in _UNIT}, **_values(record)} for record in self.records]
-        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(self.measures, float))
+        return self._units.copy()
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -464,12 +463,22 @@ class StudyResults:
 
     def _planned(self, columns: list[str]) -> pd.DataFrame:
         """All planned units of each data set's largest training size, with columns of :attr:`units`, NaN if not run."""
+        return self._largest[[*_PLACE, "train_size", "digest", *columns]]
+
+    @cached_property
+    def _units(self) -> pd.DataFrame:
+        columns = [*_UNIT, *self.measures]
+        rows = [{**{name: record[name] for name in _UNIT}, **_values(record)} for record in self.records]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(self.measures, float))
+
+    @cached_property
+    def _largest(self) -> pd.DataFrame:
         units = sorted(self.manifest["units"], key=self._place)
         largest = {unit["dataset"]: unit["train_size"] for unit in sorted(units, key=itemgetter("train_size"))}
         kept = [unit for unit in units if unit["train_size"] == largest[unit["dataset"]]]
         place = [*_PLACE, "train_size"]
         return pd.DataFrame(kept, columns=[*place, "digest"]).merge(
-            self.units[[*place, *columns]], on=place, how="left"
+            self._units.drop(columns="digest"), on=place, how="left"
         )
 
     def _place(self, unit: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, make_scorer
 from sklearn.utils._response import _get_response_values
 
 from skdeep._validation import TargetKind, Targets
@@ -71,7 +73,7 @@ class Asked:
         answer.__name__ = name  # scorers ask which of several methods they were given
         return answer
 
-    def answers(self) -> dict[str, NDArray[Any]]:
+    def answers(self, kind: TargetKind) -> dict[str, NDArray[Any]]:
         """Labels, and probabilities or else decision values, as arrays; ``scores_are`` says which.
 
         Lists with an array for each label are stacked, and of two classes the second counts.
@@ -80,10 +82,22 @@ class Asked:
         answers = {"predicted": predicted.toarray() if hasattr(predicted, "toarray") else np.asarray(predicted)}
         methods = [method for method in _SCORED_BY if hasattr(self._estimator, method)]
         if methods:
-            scores = _get_response_values(self, self._X, methods[0])[0]
+            if kind == "multilabel":
+                scores = self._of_labels(getattr(self, methods[0])(self._X))
+            else:
+                scores = _get_response_values(self, self._X, methods[0])[0]
             answers["scores"] = np.asarray(scores.toarray() if hasattr(scores, "toarray") else scores)
             answers["scores_are"] = np.array(methods[0])
         return answers
+
+    def _of_labels(self, scores: Any) -> Any:
+        """A column a label; a list has an array a label, of the classes that it had in the training part."""
+        if not isinstance(scores, list):
+            return scores
+        classes = getattr(self._estimator, "classes_", [[0, 1]] * len(scores))
+        return np.column_stack(
+            [part[:, np.asarray(of) == 1].sum(axis=1) for part, of in zip(scores, classes, strict=True)]
+        )
 
 
 def known_measures(scoring: Any, kinds: Iterable[TargetKind]) -> dict[str, bool] | None:
@@ -118,12 +132,14 @@ def score(scoring: Any, asked: Asked, answers: Mapping[str, NDArray[Any]], X: An
         Of what kind they are.
     """
     if callable(scoring):
-        return {name: float(value) for name, value in scoring(asked, X, y).items()}
+        found = scoring(asked, X, y)
+        named = found if isinstance(found, Mapping) else {"score": found}
+        return {name: float(value) for name, value in named.items()}
     if scoring is None and targets.kind == "multilabel":
         return _score_labels(y, answers)
     if scoring is None:
-        return _score_classes(_OF_CLASSES[targets.kind], asked, X, y)
-    return {name: float(scorer(asked, X, y)) for name, scorer in _scorers(scoring).items()}
+        return _score_classes(targets, asked, X, y)
+    return _score_each(_scorers(scoring), asked, X, y)
 
 
 def check_scoring(scoring: Any) -> None:
@@ -149,12 +165,36 @@ def _score_labels(y: Any, answers: Mapping[str, NDArray[Any]]) -> Scores:
     return scored
 
 
-def _score_classes(measures: Mapping[str, tuple[str, ...]], asked: Asked, X: Any, y: Any) -> Scores:
+def _score_classes(targets: Targets, asked: Asked, X: Any, y: Any) -> Scores:
     """The usual measures; NaN for those of probabilities if the model gives none."""
-    scores = dict.fromkeys(measures, float("nan"))
-    for name, methods in measures.items():
-        if any(hasattr(asked, method) for method in methods):
-            scores[name] = float(get_scorer(name)(asked, X, y))
+    measures = _OF_CLASSES[targets.kind]
+    scorers = {
+        name: get_scorer(name)
+        for name, methods in measures.items()
+        if any(hasattr(asked, method) for method in methods)
+    }
+    if "average_precision" in scorers:
+        # scikit-learn's own asks for the class 1, which need not be there
+        scorers["average_precision"] = make_scorer(
+            average_precision_score, response_method=_SCORED_BY, pos_label=targets.classes[1]
+        )
+    return dict.fromkeys(measures, float("nan")) | _score_each(scorers, asked, X, y)
+
+
+def _score_each(scorers: Mapping[str, Scorer], asked: Asked, X: Any, y: Any) -> Scores:
+    """NaN and a warning for a measure that cannot be taken, as in ``cross_validate``; an error if none can."""
+    scores: Scores = {}
+    errors: dict[str, Exception] = {}
+    for name, scorer in scorers.items():
+        try:
+            scores[name] = float(scorer(asked, X, y))
+        except Exception as error:  # of whatever kind: the other measures count
+            scores[name] = float("nan")
+            errors[name] = error
+    if errors and len(errors) == len(scorers):
+        raise next(iter(errors.values()))
+    for name, failure in errors.items():
+        warnings.warn(f"{name} could not be measured: {type(failure).__name__}: {failure}", UserWarning, stacklevel=2)
     return scores
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from sklearn.model_selection import ParameterGrid
 
 import skdeep
 from skdeep._text import listed
@@ -39,11 +40,13 @@ class Study:
     ----------
     estimators : dict of str to estimator
         The models by name. They are cloned, never fitted themselves. Parameters ``random_state`` that are None, at any
-        depth, get a number that depends on the study's ``random_state``, the repeat and the fold.
+        depth, and those of splitters, get a number that depends on the study's ``random_state``, the repeat and the
+        fold.
     datasets : dict of str to (X, y), Bunch or callable
         The data sets by name: rows and targets, a Bunch with ``data`` and ``target`` (and ``groups``, if rows belong
         together), or a function without parameters that gives either. ``X`` may be whatever the models take: paths, a
-        table, images. Of a function only a reference travels to other processes, and each loads the data set once.
+        table, images. Of a function only a reference travels to other processes, and each loads the data set once; it
+        must give the same each time.
     cv : int, splitter, list of (train, test), or dict by data set of these, default=5
         A number means shuffled folds with each label or class in its share
         (:class:`~skdeep.model_selection.MultilabelStratifiedKFold`, or scikit-learn's ``StratifiedKFold`` for classes).
@@ -56,15 +59,16 @@ class Study:
         Of the models that are searched inside each training part, the grid, as ``GridSearchCV`` takes it. A model may
         as well be a search itself.
     search_cv : int or splitter, default=3
-        Folds of the searches; a number means folds as for ``cv``.
+        Folds of the searches; a number means folds as for ``cv``. A splitter is given the groups of the data set.
     search_scoring : str or callable, default=None
         What the searches choose by: a name that :func:`skdeep.metrics.get_scorer` knows, or a scorer; None is the
         model's own ``score``.
     scoring : str, list of str, dict of str to scorer, or callable, default=None
-        What is measured, as in ``cross_validate``; a callable gives a dict. None takes all of
+        What is measured, as in ``cross_validate``; a callable gives a number or a dict of numbers. None takes all of
         :func:`skdeep.metrics.multilabel_scores` and F2 at the threshold 0.2 for labels, and accuracy, balanced
-        accuracy, macro F1, area under the ROC curve, average precision (two classes) and log loss for classes. Each
-        model is asked once for its labels and once for its probabilities, whatever the number of measures.
+        accuracy, macro F1, area under the ROC curve, average precision (two classes) and log loss for classes. A
+        measure that cannot be taken is NaN, with a warning. Each model is asked once for its labels and once for its
+        probabilities, whatever the number of measures.
     random_state : int, default=0
         Decides folds that a number asks for, and what the models leave to chance.
 
@@ -122,7 +126,7 @@ class Study:
         }
         self.train_sizes = _check_train_sizes(train_sizes)
         self.search = _check_search(search, self.estimators)
-        self.search_cv = search_cv
+        self.search_cv = _check_search_cv(search_cv)
         self.search_scoring = get_scorer(search_scoring) if isinstance(search_scoring, str) else search_scoring
         check_scoring(scoring)
         self.scoring = scoring
@@ -175,25 +179,27 @@ class Study:
             then.
         OSError
             If the folder cannot be written to.
+        RuntimeError
+            If another study is being run in the folder.
         """
         kept = StudyFolder(Path(folder).absolute())
-        kept.make()
-        design = self._design()
-        plan = make_plan(design, kept.path, keep_answers=keep_answers)
-        kept.write_manifest(self._manifest(plan))
-        progress = Progress([work.unit for work in plan.works], joblib.effective_n_jobs(n_jobs))
-        left = []
-        for work in plan.works:
-            record = kept.read(work.unit.digest)
-            if record is None or (retry_failures and record["status"] == "failed"):
-                left.append(work)
-            else:
-                progress.find(record)
-        with told(progress, verbose) as tell:
-            for record, answers in run_all(left, n_jobs):
-                kept.write(record, answers)
-                tell(record)
-        kept.discard_rows()
+        with kept.opened():
+            plan = make_plan(self._design(), kept.path, keep_answers=keep_answers)
+            kept.write_manifest(self._manifest(plan))
+            # equal models by two names are one
+            works = {work.unit.digest: work for work in plan.works}
+            progress = Progress([work.unit for work in works.values()], joblib.effective_n_jobs(n_jobs))
+            left = []
+            for digest, work in works.items():
+                record = kept.read(digest)
+                if record is None or (retry_failures and record["status"] == "failed"):
+                    left.append(work)
+                else:
+                    progress.find(record)
+            with told(progress, verbose) as tell:
+                for record, answers in run_all(left, n_jobs):
+                    kept.write(record, answers)
+                    tell(record)
         return StudyResults.load(kept.path)
 
     def _design(self) -> Design:
@@ -281,8 +287,8 @@ def _check_splitter(cv: Any, n_repeats: int) -> Any:
                 "1, or pass a splitter that shuffles once."
             )
         return cv
-    splits = None if isinstance(cv, str | bytes | int | float) or cv is None else list(cv)
-    if not splits or any(len(split) != 2 for split in splits):
+    splits = list(cv) if isinstance(cv, Iterable) else []
+    if not splits or any(not isinstance(split, tuple | list) or len(split) != 2 for split in splits):
         raise ValueError(
             "The 'cv' parameter of Study must be an int from 2 on, a splitter, a list of (train, test) row numbers, or "
             f"a dict of these by data set. Got {cv!r} instead."
@@ -295,7 +301,7 @@ def _check_splitter(cv: Any, n_repeats: int) -> Any:
 
 
 def _check_train_sizes(train_sizes: Any) -> list[float]:
-    sizes = [1.0] if train_sizes is None else list(train_sizes)
+    sizes = [1.0] if train_sizes is None else list(train_sizes) if isinstance(train_sizes, Iterable) else []
     if (
         not sizes
         or not all(isinstance(size, int | float) and 0 < size <= 1 for size in sizes)
@@ -317,10 +323,23 @@ def _check_search(search: Any, estimators: Mapping[str, Any]) -> dict[str, Any]:
         )
     for name, grid in search.items():
         known = estimators[name].get_params(deep=True)
-        grids = grid if isinstance(grid, list | tuple) else [grid]
+        try:
+            grids = ParameterGrid(grid).param_grid
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"The model {name!r} cannot be searched: {error}") from error
         if strange := {key for one in grids for key in one} - known.keys():
             raise ValueError(f"The model {name!r} has no parameter {listed(sorted(strange))} to search.")
     return dict(search)
+
+
+def _check_search_cv(cv: Any) -> Any:
+    if _is_whole(cv, least=2):
+        return int(cv)
+    if not (hasattr(cv, "split") and hasattr(cv, "get_n_splits")):
+        raise ValueError(
+            f"The 'search_cv' parameter of Study must be an int from 2 on, or a splitter. Got {cv!r} instead."
+        )
+    return cv
 
 
 def _is_whole(value: Any, *, least: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import socket
@@ -159,6 +160,14 @@ def splitter_for(kind: TargetKind, n_splits: int, seed: int) -> Splitter:
     return kfold(n_splits, shuffle=True, random_state=seed)
 
 
+def with_state(splitter: Splitter, seed: int) -> Splitter:
+    """A copy of a splitter; if it shuffles and its random state was left open, it takes the seed."""
+    splitter = copy.deepcopy(splitter)
+    if getattr(splitter, "random_state", seed) is None and getattr(splitter, "shuffle", True):
+        splitter.random_state = seed
+    return splitter
+
+
 def read_split(path: Path) -> tuple[Positions, Positions]:
     """Training and test rows."""
     with np.load(path, allow_pickle=False) as arrays:
@@ -166,7 +175,7 @@ def read_split(path: Path) -> tuple[Positions, Positions]:
 
 
 def seed_open_states(estimator: Any, seed: int) -> None:
-    """Give every parameter ``random_state`` that is None, at any depth, a number of its own.
+    """Give every parameter ``random_state`` that is None, at any depth, a number of its own; splitters likewise.
 
     Those that the user has set stay as they are.
     """
@@ -177,6 +186,9 @@ def seed_open_states(estimator: Any, seed: int) -> None:
     drawn = {name: int(rng.randint(np.iinfo(np.int32).max)) for name in states}
     if opened := {name: number for name, number in drawn.items() if parameters[name] is None}:
         estimator.set_params(**opened)
+    # such as the folds of a search
+    splitters = {name: value for name, value in parameters.items() if hasattr(value, "get_n_splits")}
+    estimator.set_params(**{name: with_state(splitter, seed) for name, splitter in splitters.items()})
 
 
 class _Run:
@@ -199,13 +211,14 @@ class _Run:
         started = _cpu_seconds()
         with peak_memory() as peaks:
             self.stage = "fit"
-            fitted = self._timed("fit_seconds", lambda: self._estimator(rows).fit(X_train, y_train))
+            estimator = self._estimator(rows, train, X_train)
+            self._timed("fit_seconds", lambda: estimator.fit(X_train, y_train))
             self._facts["parameters"] = {
-                name: _plain(value) for name, value in getattr(fitted, "best_params_", {}).items()
+                name: _plain(value) for name, value in getattr(estimator, "best_params_", {}).items()
             }
             self.stage = "predict"
-            asked = Asked(fitted, X_test)
-            answers = self._timed("predict_seconds", asked.answers)
+            asked = Asked(estimator, X_test)
+            answers = self._timed("predict_seconds", lambda: asked.answers(rows.targets.kind))
         self._facts |= {"cpu_seconds": _cpu_seconds() - started, **peaks}
         self.stage = "score"
         scores = score(self._work.scoring, asked, answers, X_test, y_test, rows.targets)
@@ -223,14 +236,16 @@ class _Run:
             **_surroundings(),
         }
 
-    def _estimator(self, rows: Rows) -> Any:
+    def _estimator(self, rows: Rows, train: Positions, X_train: Any) -> Any:
         unit, search = self._work.unit, self._work.search
         estimator = clone(self._work.estimator)
         seed_open_states(estimator, unit.seed)
         if search is None:
             return estimator
         inner = splitter_for(rows.targets.kind, search.cv, unit.seed) if isinstance(search.cv, int) else search.cv
-        return GridSearchCV(estimator, search.grid, scoring=search.scoring, cv=inner, error_score="raise")
+        groups = None if rows.groups is None else _safe_indexing(rows.groups, train)
+        splits = with_state(inner, unit.seed).split(X_train, rows.strata[train], groups)
+        return GridSearchCV(estimator, search.grid, scoring=search.scoring, cv=list(splits), error_score="raise")
 
     def _timed(self, name: str, call: Callable[[], Any]) -> Any:
         start = time.perf_counter()
