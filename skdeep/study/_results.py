@@ -22,13 +22,10 @@ from skdeep.study._statistics import (
     NemenyiResult,
     average_ranks,
     check_table,
-    corrected_resampled_ttest,
     friedman_test,
     nemenyi_test,
-    paired_differences,
-    pairs,
+    resampled_ttests,
     wilcoxon_holm,
-    with_holm,
 )
 
 Over = Literal["dataset", "fold"]
@@ -357,11 +354,7 @@ class StudyResults:
         units = self._planned(["n_test", "n_train"])
         units = units[units["dataset"] == dataset]
         ratio = float((units["n_test"] / units["n_train"]).mean())
-        rows: list[dict[str, Any]] = []
-        for model, other in pairs(table, control):
-            result = corrected_resampled_ttest(paired_differences(table, model, other), ratio, level=level)
-            rows.append({"model": model, "other": other, **result._asdict()})
-        return with_holm(rows)
+        return resampled_ttests(table, ratio, control, level=level)
 
     def predictions(self, dataset: str, model: str, repeat: int = 0) -> Bunch:
         """What a model answered of the rows that it had not learnt from, all folds together.

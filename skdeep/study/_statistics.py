@@ -278,8 +278,8 @@ def wilcoxon_holm(table: ArrayLike | pd.DataFrame, control: Hashable = None) -> 
     """
     table = check_table(table, n_models=2, n_blocks=2)
     rows: list[dict[str, Any]] = []
-    for model, other in pairs(table, control):
-        differences = paired_differences(table, model, other)
+    for model, other in _pairs(table, control):
+        differences = _paired_differences(table, model, other)
         r_plus, r_minus, p_value = _signed_ranks(differences)
         rows.append(
             {
@@ -291,7 +291,7 @@ def wilcoxon_holm(table: ArrayLike | pd.DataFrame, control: Hashable = None) -> 
                 "p_value": p_value,
             }
         )
-    return with_holm(rows)
+    return _with_holm(rows)
 
 
 @validate_params(
@@ -357,6 +357,23 @@ def corrected_resampled_ttest(
     return ResampledTTest(*map(float, (mean, mean - half, mean + half, statistic, p_value)))
 
 
+def resampled_ttests(
+    table: pd.DataFrame, test_train_ratio: float, control: Hashable = None, *, level: float = 0.95
+) -> pd.DataFrame:
+    """The corrected resampled t-test of pairs of columns, a row a pair, with p-values adjusted by Holm."""
+    tests = [
+        {
+            "model": model,
+            "other": other,
+            **corrected_resampled_ttest(
+                _paired_differences(table, model, other), test_train_ratio, level=level
+            )._asdict(),
+        }
+        for model, other in _pairs(table, control)
+    ]
+    return _with_holm(tests)
+
+
 def check_table(table: Any, *, n_models: int = 1, n_blocks: int = 1) -> pd.DataFrame:
     """A table of finite numbers with so many models and blocks at least, or ``ValueError`` with the remedy."""
     if np.ndim(table) != 2 or np.size(table) == 0:
@@ -383,7 +400,7 @@ def check_table(table: Any, *, n_models: int = 1, n_blocks: int = 1) -> pd.DataF
     return table
 
 
-def pairs(table: pd.DataFrame, control: Hashable = None) -> Iterator[tuple[Any, Any]]:
+def _pairs(table: pd.DataFrame, control: Hashable = None) -> Iterator[tuple[Any, Any]]:
     """All pairs of columns; or those of the control with each other column."""
     if control is None:
         return combinations(table.columns, 2)
@@ -394,7 +411,7 @@ def pairs(table: pd.DataFrame, control: Hashable = None) -> Iterator[tuple[Any, 
     return ((control, other) for other in table.columns if other != control)
 
 
-def paired_differences(table: pd.DataFrame, model: Hashable, other: Hashable) -> NDArray[np.float64]:
+def _paired_differences(table: pd.DataFrame, model: Hashable, other: Hashable) -> NDArray[np.float64]:
     """One column less another; 0 where they agree up to the order of a sum."""
     values = table.to_numpy()
     one, two = (values[:, table.columns.get_loc(name)] for name in (model, other))
@@ -402,7 +419,7 @@ def paired_differences(table: pd.DataFrame, model: Hashable, other: Hashable) ->
     return np.round((one - two) / scale, _DIGITS) * scale if scale > 0 else one - two
 
 
-def with_holm(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _with_holm(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows of tests as a table, with their p-values adjusted by Holm in a last column."""
     table = pd.DataFrame(rows)
     p_values = table["p_value"].to_numpy()

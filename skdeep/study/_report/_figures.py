@@ -33,15 +33,7 @@ from skdeep.study._report._tables import (
     sorted_cell,
     value_cell,
 )
-from skdeep.study._statistics import (
-    average_ranks,
-    corrected_resampled_ttest,
-    friedman_test,
-    nemenyi_test,
-    paired_differences,
-    pairs,
-    with_holm,
-)
+from skdeep.study._statistics import average_ranks, friedman_test, nemenyi_test, resampled_ttests
 
 _MOST_PAIRS = 8  # models up to which all pairs are listed
 _LEVEL = 0.05  # the template and the words below say 5 %
@@ -191,7 +183,8 @@ def compares_all(n_models: int) -> bool:
 def _pairs_table(dataset: str, measure: str, table: pd.DataFrame, ratio: float, *, greater: bool) -> Table:
     # from best to worst, so that the better one of a pair comes first
     table = table[table.mean().sort_values(ascending=not greater, kind="stable").index]
-    tests = _tests(table, ratio, None if compares_all(table.shape[1]) else table.columns[0])
+    control = None if compares_all(table.shape[1]) else table.columns[0]
+    tests = resampled_ttests(table, ratio, control, level=1 - _LEVEL)
     places = decimals(tests[["difference", "low", "high"]])
     rows = [
         Row(
@@ -209,19 +202,6 @@ def _pairs_table(dataset: str, measure: str, table: pd.DataFrame, ratio: float, 
     columns = [Column("Model", numeric=False), Column("Against", numeric=False)]
     columns += [Column(text) for text in ("Difference", "95 % interval", "p", "p, Holm")]
     return Table(f"{measure_text(measure)} on {dataset}, pairs of models", columns, rows)
-
-
-def _tests(table: pd.DataFrame, ratio: float, control: str | None) -> pd.DataFrame:
-    """As ``StudyResults.corrected_ttest``, for those models that have a value in all folds."""
-    tests = [
-        {
-            "model": model,
-            "other": other,
-            **corrected_resampled_ttest(paired_differences(table, model, other), ratio, level=1 - _LEVEL)._asdict(),
-        }
-        for model, other in pairs(table, control)
-    ]
-    return with_holm(tests)
 
 
 def _rank_strips(ranks: pd.Series[float], blocks: str, difference: float | None = None) -> Strips:
