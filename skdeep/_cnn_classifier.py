@@ -508,7 +508,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         the channels of the training images (RGB for files) and brought to ``image_size`` as the file's metadata say.
         The normalisation is part of the network. Where numbers stand beside the images, ``side_features`` is a second
         input, float32 of shape (n_samples, n_side_features). The output, ``probabilities``, is float32, of the columns
-        of ``predict_proba``. Any number of rows may come in. All is computed in float32.
+        of ``predict_proba``. Any number of rows may come in. All is computed in float32: a classifier that computes
+        in another precision, as ``precision="auto"`` may choose, differs by the rounding of that.
 
         The metadata are in JSON: ``target`` (binary, multiclass or multilabel), ``classes`` or ``label_names``,
         ``image_size`` (height and width), ``geometry`` (how pictures were brought to it, in the words of

@@ -77,7 +77,7 @@ def write_study(
             "models": {name: {"repr": f"{name}()", "search": None} for name in models},
             "measures": dict(measures),
             "cv": dict.fromkeys(kinds, f"{n_folds} folds"),
-            "n_repeats": n_repeats,
+            "n_repeats": dict.fromkeys(kinds, n_repeats),
             "train_sizes": list(train_sizes),
             "random_state": 0,
             "scoring": "all",

@@ -538,3 +538,11 @@ def test_rows_that_are_damaged_in_a_store_are_not_exported(path: Path, tmp_path:
     database.write_bytes(content.replace(damaged, damaged[::-1]))
     assert export_features(path, cache=copy).n_rows == 4
     assert FeatureFile(path).read(rows) == {key: row for key, row in rows.items() if row != damaged}
+
+
+def test_a_file_in_the_place_of_the_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "features.safetensors"
+    path.touch()
+    for cache in (path, [path]):
+        with pytest.raises(ValueError, match=r"in the place of a store, which is a folder: pass \[True, file\]"):
+            split_cache(cache)

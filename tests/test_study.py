@@ -22,7 +22,9 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RepeatedKFold, ShuffleSplit, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
@@ -39,6 +41,9 @@ from skdeep.study._folder import StudyFolder
 from skdeep.study._plan import make_plan
 from skdeep.study._units import seed_open_states
 from tests.study_models import Frequencies, loaded, made, models
+
+# what tests of failures are about
+pytestmark = pytest.mark.filterwarnings(r"ignore:\d+ of \d+ units failed")
 
 LOGISTIC = BinaryRelevance(LogisticRegression(max_iter=500))
 
@@ -165,6 +170,14 @@ def test_a_model_that_fails_stops_no_other(tmp_path: Path) -> None:
     assert len(results.failures) == 2
 
 
+def test_failures_are_told_in_one_warning(tmp_path: Path) -> None:
+    study = Study({"bad": Frequencies(fault="error"), "good": Frequencies()}, {"made": made()}, cv=2)
+    with pytest.warns(
+        FitFailedWarning, match="2 of 4 units failed, the first being 'bad' on 'made': RuntimeError: the"
+    ):
+        study.run(tmp_path)
+
+
 def test_failures_are_run_again_unless_they_are_to_stay(tmp_path: Path) -> None:
     log = tmp_path / "log"
     study = Study({"bad": Frequencies(log, fault="error")}, {"made": made()}, cv=2)
@@ -256,6 +269,19 @@ def test_folds_by_number_are_stratified(tmp_path: Path) -> None:
     splits = MultilabelStratifiedKFold(3, shuffle=True, random_state=2).split(X, Y)
     for record, (_, test) in zip(folder.records(), splits, strict=True):
         np.testing.assert_array_equal(folder.answers(record["digest"])["rows"], test)
+
+
+@pytest.mark.parametrize("target", ["labels", "classes"])
+def test_folds_by_number_keep_groups_together(target: str, tmp_path: Path) -> None:
+    X, Y = made()
+    groups = np.arange(90) // 3
+    data = Bunch(data=X, target=Y if target == "labels" else Y[:, 0], groups=groups)
+    model = LOGISTIC if target == "labels" else LogisticRegression(max_iter=500)
+    Study({"model": model}, {"made": data}, cv=3).run(tmp_path)
+    folder = StudyFolder(tmp_path)
+    for record in folder.records():
+        test = folder.answers(record["digest"])["rows"]
+        assert not set(groups[test]) & set(np.delete(groups, test))
 
 
 def test_each_data_set_may_have_folds_of_its_own(tmp_path: Path) -> None:
@@ -454,6 +480,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a search of no model": ({"search": {"SVM": {}}}, "must be a dict of grids by the names of models, BR. Got SVM"),
     "a strange parameter": ({"search": {"BR": {"depth": [1]}}}, "The model 'BR' has no parameter depth to search"),
     "a strange measure": ({"scoring": "beauty"}, "'beauty' is no scorer"),
+    "a metric": ({"scoring": f1_score}, r"f1_score is a metric .* pass make_scorer\(f1_score\)"),
+    "a metric by name": ({"scoring": {"best": f1_score}}, "f1_score is a metric"),
     "an empty list of measures": ({"scoring": []}, "'scoring' parameter of Study must be None, the name of a scorer"),
     "no search folds": (
         {"search_cv": "many"},

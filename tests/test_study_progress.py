@@ -95,6 +95,7 @@ def test_a_terminal_has_one_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "6 failed" in text.getvalue()
 
 
+@pytest.mark.filterwarnings(r"ignore:\d+ of \d+ units failed")
 def test_studies_are_silent_unless_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = Study({"a": Frequencies(), "b": Frequencies(fault="error")}, {"made": made()}, cv=2)
     study.run(tmp_path / "silent")

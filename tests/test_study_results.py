@@ -70,6 +70,25 @@ def test_units_are_in_the_order_of_the_manifest(results: StudyResults) -> None:
     assert results.n_folds == {"yeast": 6, "planet": 6}
 
 
+def test_some_models_and_data_sets_are_a_study_of_their_own(gaps: StudyResults, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"Leave these models out, with results\.select\(models="):
+        gaps.average_ranks("f1_micro", "fold", "yeast")
+    some = gaps.select(models=["BR"], datasets=["yeast"])
+    assert list(some.units["model"].unique()) == ["BR"]
+    assert some.missing == 0
+    assert some.average_ranks("f1_micro", "fold").tolist() == [1.0]
+    reversed_ = gaps.select(models=["ML-kNN", "BR"], datasets=["planet"])
+    assert list(reversed_.table("f1_micro").columns) == ["ML-kNN", "BR"]
+    assert gaps.select().units.equals(gaps.units)
+    assert "1 models, 1 data sets; 6 units done, 0 failed, 0 missing" in repr(some)
+
+
+@pytest.mark.parametrize("names", [[], "BR", ["SVM"]])
+def test_what_is_not_in_a_study_cannot_be_selected(names: Any, results: StudyResults) -> None:
+    with pytest.raises(ValueError, match="The 'models' parameter must be"):
+        results.select(models=names)
+
+
 def test_tables_are_the_callers_own(results: StudyResults) -> None:
     before = results.units
     for table in (results.units, results.table("f1_micro"), results.summary()):

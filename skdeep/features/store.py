@@ -91,6 +91,11 @@ def split_cache(cache: Cache) -> tuple[Place, list[str]]:
             "The 'cache' parameter must be True, False or a folder, or a list of one of these and, after it, paths of "
             f"feature files. Got {cache!r} instead."
         )
+    if isinstance(store, (str, os.PathLike)) and Path(store).is_file():
+        raise ValueError(
+            f"The 'cache' parameter names the file {os.fspath(store)!r} in the place of a store, which is a folder: "
+            "pass [True, file] to look into a feature file before the usual store, or [False, file] for it alone."
+        )
     if store is True:
         files += os.environ.get("SKDEEP_FEATURE_FILES", "").split(os.pathsep)
     return store, [os.fspath(name) for name in files if name]

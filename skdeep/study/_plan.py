@@ -134,7 +134,7 @@ def split_rows(cv: Any, rows: Rows, n_repeats: int, random_state: int) -> Iterat
         the same.
     """
     if isinstance(cv, int):
-        cv = splitter_for(rows.targets.kind, cv, random_state)
+        cv = splitter_for(rows, cv, random_state)
     n_rows = len(rows.targets.values)
     if not hasattr(cv, "split"):
         yield from (Fold(0, fold, *_check_split(split, n_rows)) for fold, split in enumerate(cv))

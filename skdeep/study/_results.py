@@ -112,6 +112,53 @@ class StudyResults:
         files = StudyFolder(folder)
         return cls(folder, files.read_manifest(), files.records())
 
+    def __repr__(self) -> str:
+        counts = Counter(record["status"] for record in self.records)
+        return (
+            f"<{type(self).__name__} of {str(self.folder)!r}: {len(self.manifest['models'])} models, "
+            f"{len(self.manifest['datasets'])} data sets; {counts['done']} units done, {counts['failed']} failed, "
+            f"{self.missing} missing>"
+        )
+
+    def select(self, *, models: Sequence[str] | None = None, datasets: Sequence[str] | None = None) -> Self:
+        """The same of some models and data sets, as if the others had not been in the study.
+
+        Parameters
+        ----------
+        models, datasets : sequence of str, default=None
+            Names, in the order in which tables shall have them. None takes all.
+
+        Returns
+        -------
+        results : StudyResults
+
+        Raises
+        ------
+        ValueError
+            If there is no such model or data set, or none is named.
+        """
+        chosen = {
+            "models": list(self.manifest["models"]) if models is None else list(models),
+            "datasets": list(self.manifest["datasets"]) if datasets is None else list(datasets),
+        }
+        for kind, names in chosen.items():
+            if not names or isinstance(models if kind == "models" else datasets, str):
+                raise ValueError(f"The {kind!r} parameter must be a list of at least one name, or None.")
+            for name in names:
+                _check_name(kind, name, self.manifest[kind])
+        units = [
+            unit
+            for unit in self.manifest["units"]
+            if unit["model"] in chosen["models"] and unit["dataset"] in chosen["datasets"]
+        ]
+        manifest = {
+            **self.manifest,
+            **{kind: {name: self.manifest[kind][name] for name in names} for kind, names in chosen.items()},
+            **{by: {name: self.manifest[by][name] for name in chosen["datasets"]} for by in ("cv", "n_repeats")},
+            "units": units,
+        }
+        return type(self)(self.folder, manifest, self.records)
+
     @property
     def measures(self) -> dict[str, bool]:
         """Each measure, and whether a greater value is better."""
@@ -492,6 +539,8 @@ class StudyResults:
 def check_measures(results: StudyResults, measures: str | Sequence[str] | None) -> list[str]:
     """The measures asked for as a list, or ``ValueError`` if there is no such one."""
     known = list(results.measures)
+    if not known:
+        raise ValueError("No unit of this study has a score yet: results.failures and results.missing say why.")
     names = known if measures is None else [measures] if isinstance(measures, str) else list(measures)
     for name in names:
         _check_name("measure", name, known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -144,14 +145,27 @@ def score(scoring: Any, asked: Asked, answers: Mapping[str, NDArray[Any]], X: An
 
 def check_scoring(scoring: Any) -> None:
     """Raise ``ValueError`` or ``TypeError`` if this is nothing to score by."""
-    if scoring is None or callable(scoring):
+    if scoring is None:
+        return
+    if callable(scoring):
+        _check_callable(scoring)
         return
     if not isinstance(scoring, str | Mapping | list | tuple) or not scoring:
         raise ValueError(
             "The 'scoring' parameter of Study must be None, the name of a scorer, a list of names, a dict of names and "
             f"scorers, or a callable that gives a dict. Got {scoring!r} instead."
         )
-    _scorers(scoring)
+    for scorer in _scorers(scoring).values():
+        _check_callable(scorer)
+
+
+def _check_callable(scorer: Scorer) -> None:
+    """Raise ``ValueError`` if this is one of scikit-learn's metrics, which know nothing of estimators."""
+    if isinstance(scorer, FunctionType) and scorer.__module__.startswith("sklearn.metrics."):
+        raise ValueError(
+            f"{scorer.__name__} is a metric of labels or probabilities, and no scorer of estimators: pass "
+            f"make_scorer({scorer.__name__}), or the name of a scorer."
+        )
 
 
 _MULTILABEL = (*LABEL_MEASURES, "f2_at_threshold", *RANKING_MEASURES)

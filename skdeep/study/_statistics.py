@@ -395,7 +395,8 @@ def check_table(table: Any, *, n_models: int = 1, n_blocks: int = 1) -> pd.DataF
     ]:
         raise ValueError(
             f"A table must have a value for each block and model, got none in {len(lacking)} of {len(table)} blocks: "
-            f"{listed(lacking)}. Leave out these blocks with table.dropna(), or the models with table.dropna(axis=1)."
+            f"{listed(lacking)}. Leave these models out, with results.select(models=[...]), or these blocks, with "
+            "table.dropna()."
         )
     return table
 

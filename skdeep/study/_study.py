@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ParameterGrid
 
 import skdeep
@@ -48,8 +50,9 @@ class Study:
         table, images. Of a function only a reference travels to other processes, and each loads the data set once; it
         must give the same each time.
     cv : int, splitter, list of (train, test), or dict by data set of these, default=5
-        A number means shuffled folds with each label or class in its share
-        (:class:`~skdeep.model_selection.MultilabelStratifiedKFold`, or scikit-learn's ``StratifiedKFold`` for classes).
+        A number means shuffled folds with each label or class in its share, groups kept together
+        (:class:`~skdeep.model_selection.MultilabelStratifiedKFold`, or for classes scikit-learn's ``StratifiedKFold``
+        and ``StratifiedGroupKFold``).
     n_repeats : int or dict by data set of int, default=1
         How often the rows are divided anew. The splitter's ``random_state`` grows by one with each repeat.
     train_sizes : list of float, default=None
@@ -181,6 +184,11 @@ class Study:
             If the folder cannot be written to.
         RuntimeError
             If another study is being run in the folder.
+
+        Warns
+        -----
+        FitFailedWarning
+            If units have failed: how many, and the first one's error.
         """
         kept = StudyFolder(Path(folder).absolute())
         with kept.opened():
@@ -200,7 +208,9 @@ class Study:
                 for record, answers in run_all(left, n_jobs):
                     kept.write(record, answers)
                     tell(record)
-        return StudyResults.load(kept.path)
+        results = StudyResults.load(kept.path)
+        _warn_of_failures(results)
+        return results
 
     def _design(self) -> Design:
         searches = {name: Search(grid, self.search_cv, self.search_scoring) for name, grid in self.search.items()}
@@ -233,6 +243,19 @@ class Study:
             ],
             "environment": _environment(),
         }
+
+
+def _warn_of_failures(results: StudyResults) -> None:
+    failed = [record for record in results.records if record["status"] == "failed"]
+    if failed:
+        first = failed[0]
+        warnings.warn(
+            f"{len(failed)} of {len(results.records)} units failed, the first being {first['model']!r} on "
+            f"{first['dataset']!r}: {first['failure']['type']}: {first['failure']['message'][:300]}. All of them are "
+            "in results.failures, and run() tries them again.",
+            FitFailedWarning,
+            stacklevel=3,
+        )
 
 
 def _check_named(parameter: str, given: Any) -> dict[str, Any]:

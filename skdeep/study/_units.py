@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import os
 import socket
@@ -20,10 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import _safe_indexing
 
-from skdeep._validation import TargetKind
 from skdeep.model_selection import MultilabelStratifiedKFold
 from skdeep.study._data import Rows, Source
 from skdeep.study._folder import Answers, Record
@@ -154,9 +154,11 @@ def failed_record(unit: Unit, error: BaseException) -> Record:
     return {**asdict(unit), "status": "failed", **_NOTHING, "failure": failure, "warnings": [], **_surroundings()}
 
 
-def splitter_for(kind: TargetKind, n_splits: int, seed: int) -> Splitter:
-    """Shuffled folds with each label or class in its share."""
-    kfold = MultilabelStratifiedKFold if kind == "multilabel" else StratifiedKFold
+def splitter_for(rows: Rows, n_splits: int, seed: int) -> Splitter:
+    """Shuffled folds with each label or class in its share, and groups kept together where there are some."""
+    kfold = StratifiedKFold if rows.groups is None else StratifiedGroupKFold
+    if rows.targets.kind == "multilabel":
+        kfold = MultilabelStratifiedKFold
     return kfold(n_splits, shuffle=True, random_state=seed)
 
 
@@ -168,6 +170,7 @@ def with_state(splitter: Splitter, seed: int) -> Splitter:
     return splitter
 
 
+@functools.lru_cache(maxsize=2)  # all models of a fold follow one another
 def read_split(path: Path) -> tuple[Positions, Positions]:
     """Training and test rows."""
     with np.load(path, allow_pickle=False) as arrays:
@@ -242,7 +245,7 @@ class _Run:
         seed_open_states(estimator, unit.seed)
         if search is None:
             return estimator
-        inner = splitter_for(rows.targets.kind, search.cv, unit.seed) if isinstance(search.cv, int) else search.cv
+        inner = splitter_for(rows, search.cv, unit.seed) if isinstance(search.cv, int) else search.cv
         groups = None if rows.groups is None else _safe_indexing(rows.groups, train)
         splits = with_state(inner, unit.seed).split(X_train, rows.strata[train], groups)
         return GridSearchCV(estimator, search.grid, scoring=search.scoring, cv=list(splits), error_score="raise")

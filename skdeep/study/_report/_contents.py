@@ -433,6 +433,10 @@ class Page:
         """How to run and read the study again; models and data are the user's own."""
         parameters = {name: self._manifest[name] for name in ("n_repeats", "train_sizes", "random_state")}
         given = "".join(f", {name}={value!r}" for name, value in parameters.items() if value is not None)
+        if any(about["search"] for about in self._manifest["models"].values()):
+            given += ", search=search, search_cv=search_cv, search_scoring=search_scoring"
+        if self._manifest["scoring"] != "all":
+            given += ", scoring=scoring"
         folder = self._results.folder.name
         return (
             "from skdeep.study import Study, StudyResults\n\n"
