@@ -61,7 +61,7 @@ def _models() -> dict[str, Any]:
     return {
         "BR": make_pipeline(StandardScaler(), BinaryRelevance(logistic)),
         "CC": make_pipeline(StandardScaler(), ClassifierChain(logistic)),
-        "LP": make_pipeline(StandardScaler(), LabelPowerset(LogisticRegression(max_iter=100, tol=1e-2))),
+        "LP": make_pipeline(StandardScaler(), LabelPowerset(logistic)),
         "ML-kNN": MLkNN(),
     }
 

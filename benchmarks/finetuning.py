@@ -41,6 +41,17 @@ from skdeep.training import resolve_phases
 Array = np.ndarray[Any, Any]
 
 COMMON = 19  # positives that a label needs to count in the mean average precision
+# how the names of rows begin, from the lowest rung to the highest
+STEPS = (
+    "tag frequencies",
+    "colour statistics",
+    "features of a random network",
+    "features of the pretrained network",
+    "fine-tuning at one size",
+    "progressive sizes",
+    "test-time augmentation",
+    "fastai",
+)
 N_VIEWS = 7  # of test-time augmentation, beside the plain one
 
 
@@ -173,7 +184,10 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
 
 
 def table(records: Sequence[Record]) -> pd.DataFrame:
-    """A row for each record."""
+    """A row for each record, in the order in which the ladder is climbed."""
+    records = sorted(
+        records, key=lambda record: next(i for i, step in enumerate(STEPS) if record["model"].startswith(step))
+    )
     return pd.DataFrame(
         [
             {
