@@ -603,7 +603,7 @@ def test_environment_has_all_that_is_needed_to_run_again(page: Make) -> None:
     for name, model in results.manifest["models"].items():
         assert model["repr"] in [pre.text for pre in section.all("pre")]
         assert name in section.text
-    assert "n_repeats=1, train_sizes=[1.0], random_state=0" in section.text
+    assert "n_repeats={'yeast': 1, 'planet': 1}, train_sizes=[1.0], random_state=0" in section.text
 
 
 # other studies

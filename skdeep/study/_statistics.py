@@ -395,8 +395,8 @@ def check_table(table: Any, *, n_models: int = 1, n_blocks: int = 1) -> pd.DataF
     ]:
         raise ValueError(
             f"A table must have a value for each block and model, got none in {len(lacking)} of {len(table)} blocks: "
-            f"{listed(lacking)}. Leave these models out, with results.select(models=[...]), or these blocks, with "
-            "table.dropna()."
+            f"{listed(lacking)}. Leave out these blocks with table.dropna(), or models of a study with "
+            "results.select(models=[...])."
         )
     return table
 
