@@ -378,7 +378,7 @@ def _shown(grid: Any) -> Any:
 
 def _shown_cv(cv: Any) -> str:
     if isinstance(cv, list):
-        return f"{len(cv)} given split(s)"
+        return "a given split" if len(cv) == 1 else f"{len(cv)} given splits"
     return f"{cv} folds, stratified and shuffled" if isinstance(cv, int) else repr(cv)
 
 

@@ -42,6 +42,7 @@ Facts = list[tuple[str, str]]
 
 _SHORT = 16  # digits of a digest that are shown
 _FEW, _LONG = 3, 40  # names, and letters in all, up to which each is written out
+_MOST_NAMED = 12  # models that the head of the page names
 
 
 class Status(NamedTuple):
@@ -191,7 +192,8 @@ class Page:
         sizes = self._manifest["train_sizes"] or [1.0]
         facts = [
             ("Data sets", " · ".join(self._datasets)),
-            ("Models", " · ".join(self._models)),
+            # many are named in the tables below only
+            ("Models", " · ".join(self._models) if len(self._models) <= _MOST_NAMED else str(len(self._models))),
             ("Cross-validation", " · ".join(dict.fromkeys(map(self._cv, self._datasets)))),
             ("Run", _period(times[0], times[-1]) if times else "not yet"),
         ]
