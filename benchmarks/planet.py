@@ -18,6 +18,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from skdeep.datasets import load_planet, make_aerial_scenes
 from skdeep.exceptions import WeightsUnavailableError
 from skdeep.images import Geometry, as_images
 from skdeep.multilabel import BinaryRelevance, ClassifierChain, LabelPowerset, MLkNN
+from skdeep.training import resolve_phases
 
 Source = tuple[str, str | None]  # a backbone and its weights
 
@@ -126,13 +128,16 @@ def _other_rows(
 
 
 def _finetuned(backbone: str, weights: str) -> CNNClassifier:
+    """The last two phases of the Planet recipe, the head and then all layers, at one size and with fewer epochs."""
+    recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
     return CNNClassifier(
         backbone,
         weights=weights,
-        phases="fine_tune",
-        image_size=128,
-        max_epochs=4,
+        phases=[replace(phase, image_size=128, max_epochs=4) for phase in recipe[-2:]],
         augmentation="top_down",
+        averaging="ema",
+        lr=2e-3,
+        weight_decay=0.01,
         random_state=0,
     )
 
