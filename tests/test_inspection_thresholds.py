@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_fscore_support
 
 from skdeep.inspection import ThresholdCurveDisplay
-from skdeep.inspection.thresholds import _curves
+from skdeep.inspection.thresholds import threshold_curves
 from skdeep.metrics import fbeta_at_threshold
 from skdeep.multilabel import BinaryRelevance
 from tests.drawing import close_figures, drawn_within  # noqa: F401
@@ -41,7 +41,7 @@ def test_fbeta_is_that_of_metrics_for_rows_and_labels_without_anything(seed: int
     proba = rng.integers(5, size=(6, 3)) / 4
     thresholds = np.array([0, 0.25, 0.6, 1])
     expected = [fbeta_at_threshold(true, proba, threshold=threshold, average=average) for threshold in thresholds]
-    np.testing.assert_allclose(_curves(true, proba, thresholds, 2, average)[2], expected)
+    np.testing.assert_allclose(threshold_curves(true, proba, thresholds, 2, average)[2], expected)
 
 
 @pytest.mark.parametrize("average", ["samples", "micro", "macro"])

@@ -24,6 +24,7 @@ from sklearn.metrics import average_precision_score, f1_score, log_loss
 from skdeep.metrics import fbeta_at_threshold
 from skdeep.study._folder import StudyFolder
 from skdeep.study._report import _template, write_report
+from skdeep.study._report._answers import as_answers
 from skdeep.study._report._charts import Point, _apart, _labelled, dots, linear, logarithmic
 from skdeep.study._report._tables import is_best, measure_text
 from skdeep.study._results import StudyResults
@@ -621,6 +622,14 @@ def test_classes_have_a_report_too(tmp_path: Path, kind: str) -> None:
     assert [int(row[1].split(" ")[0]) for row in rows] == np.bincount(target).tolist()
     assert len(html.by_id("images").all("img")) == 4
     assert "against the threshold" not in html.by_id("labels").text
+
+
+def test_classes_are_compared_by_their_positions() -> None:
+    predictions = {"rows": np.arange(3), "target": np.array([0, 1, 2]), "predicted": np.array([0, 2, 2])}
+    answers = as_answers(predictions, {"kind": "multiclass", "label_names": ["setosa", "versicolor", "virginica"]})
+    assert answers.true.argmax(axis=1).tolist() == [0, 1, 2]
+    assert answers.predicted.argmax(axis=1).tolist() == [0, 2, 2]
+    assert answers.predicted.sum(axis=1).tolist() == [1, 1, 1]
 
 
 def test_a_study_that_has_only_begun_has_a_report(page: Make) -> None:

@@ -193,7 +193,7 @@ class ThresholdCurveDisplay:
             column = decisions.column(label)
             true, proba, name = true[:, [column]], proba[:, [column]], decisions.names[column]
             average = "micro"
-        return cls(grid, *_curves(true, proba, grid, beta, average), beta=beta, name=name).plot(ax=ax)
+        return cls(grid, *threshold_curves(true, proba, grid, beta, average), beta=beta, name=name).plot(ax=ax)
 
     @property
     def best_threshold(self) -> float:
@@ -265,7 +265,7 @@ def _check_thresholds(thresholds: ArrayLike | None) -> NDArray[np.float64]:
     return grid
 
 
-def _curves(
+def threshold_curves(
     true: NDArray[np.uint8], proba: NDArray[np.float64], thresholds: NDArray[np.float64], beta: float, average: Average
 ) -> NDArray[np.float64]:
     """Precision, recall and F-beta at each threshold: an array of shape (3, n_thresholds)."""
@@ -283,7 +283,7 @@ def _curves(
         counted = ~empty | (average == "samples")
         totals += values.sum(axis=1, where=counted)
         n_counted += counted.sum(axis=0)
-    return _divide(totals, n_counted)
+    return divide(totals, n_counted)
 
 
 def _count(true: NDArray[np.uint8], proba: NDArray[np.float64], thresholds: NDArray[np.float64]) -> _Counts:
@@ -302,12 +302,12 @@ def _count(true: NDArray[np.uint8], proba: NDArray[np.float64], thresholds: NDAr
 def _scores(counts: _Counts, beta: float) -> NDArray[np.float64]:
     """Precision, recall and F-beta of each row, of shape (3, n_rows, n_thresholds)."""
     weight = beta**2 * counts.true + counts.predicted
-    fbeta = _divide((1 + beta**2) * counts.hits, weight)
+    fbeta = divide((1 + beta**2) * counts.hits, weight)
     return np.stack(
-        [_divide(counts.hits, counts.predicted), _divide(counts.hits, counts.true), np.where(weight == 0, 1, fbeta)]
+        [divide(counts.hits, counts.predicted), divide(counts.hits, counts.true), np.where(weight == 0, 1, fbeta)]
     )
 
 
-def _divide(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+def divide(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
     """Quotients, NaN where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator != 0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from skdeep.metrics._labels import LABEL_MEASURES, count_outcomes
+from skdeep.inspection.thresholds import divide, threshold_curves
 from skdeep.metrics._rankings import ScoredLabels
 from skdeep.study._report._charts import N_COLOURS, Chart, threshold_chart
 from skdeep.study._report._tables import Cell, Column, Row, Table, is_best, value_cell
@@ -18,7 +18,7 @@ from skdeep.study._report._tables import Cell, Column, Row, Table, is_best, valu
 _SMALLEST = 1e-7  # a lower probability of what is true costs no more
 _THRESHOLDS = np.arange(101) / 100
 _PLACES = 3  # decimals of scores
-_CURVES = ("f2_samples", "f1_samples")
+_CURVES = {"F2": 2.0, "F1": 1.0}  # text -> beta
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def as_answers(predictions: Mapping[str, Any], dataset: Mapping[str, Any]) -> An
     scores, squashed = predictions.get("scores"), str(predictions.get("scores_are", "")) == "decision_function"
     if exclusive:
         target = target.reshape(-1, 1) == np.arange(len(names))
-        predicted = predicted.astype(str).reshape(-1, 1) == np.array(names)
+        predicted = predicted.reshape(-1, 1) == np.arange(len(names))
     return Answers(
         names,
         np.asarray(predictions["rows"]),
@@ -126,8 +126,8 @@ def threshold_charts(dataset: str, answers: Mapping[str, Answers], order: Sequen
         return []
     curves = {model: _fbeta_curves(answers[model]) for model in shown}
     charts = []
-    for measure, text in zip(_CURVES, ("F2", "F1"), strict=True):
-        lines = {model: (_THRESHOLDS, curve[measure]) for model, curve in curves.items()}
+    for text in _CURVES:
+        lines = {model: (_THRESHOLDS, curve[text]) for model, curve in curves.items()}
         tops = [f"{model} {y.max():.3f} at {_THRESHOLDS[int(y.argmax())]:.2f}" for model, (_, y) in lines.items()]
         about = f"{text} on {dataset} against the threshold. Highest: {', '.join(tops)}."
         charts.append(threshold_chart(about, ("Threshold", text), lines))
@@ -136,23 +136,21 @@ def threshold_charts(dataset: str, answers: Mapping[str, Answers], order: Sequen
 
 def _fbeta_curves(answers: Answers) -> dict[str, NDArray[np.float64]]:
     assert answers.probabilities is not None
-    counts = [count_outcomes(answers.true, answers.probabilities >= threshold) for threshold in _THRESHOLDS]
-    return {measure: np.array([LABEL_MEASURES[measure](count) for count in counts]) for measure in _CURVES}
+    true = answers.true.astype(np.uint8)
+    return {
+        text: threshold_curves(true, answers.probabilities, _THRESHOLDS, beta, "samples")[2]
+        for text, beta in _CURVES.items()
+    }
 
 
 def _average_precisions(answers: Answers) -> NDArray[np.float64]:
     assert answers.probabilities is not None
     # of a label over the rows it is what the precisions of a row are over the labels
     true, n_above, n_above_true = ScoredLabels(answers.true.T, answers.probabilities.T).ranking
-    return _ratio(np.where(true, n_above_true / n_above, 0).sum(axis=1), true.sum(axis=1))
+    return divide(np.where(true, n_above_true / n_above, 0).sum(axis=1), true.sum(axis=1))
 
 
 def _f1_at_half(answers: Answers) -> NDArray[np.float64]:
     assert answers.probabilities is not None
     predicted = answers.probabilities >= 0.5
-    return _ratio(2 * (predicted & answers.true).sum(axis=0), predicted.sum(axis=0) + answers.true.sum(axis=0))
-
-
-def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
-    """Quotients, NaN where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    return divide(2 * (predicted & answers.true).sum(axis=0), predicted.sum(axis=0) + answers.true.sum(axis=0))
