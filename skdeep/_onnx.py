@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from skdeep._validation import TargetKind
+from skdeep._wholefile import written_whole
 from skdeep.training import RankingThreshold
 
 _NEEDED = ("onnx", "onnxscript")
@@ -85,7 +85,8 @@ def export_onnx(
             )
     for key, value in metadata.items():
         document.metadata_props.add(key=key, value=value)
-    _write(Path(os.path.realpath(path)), document.SerializeToString())
+    with written_whole(Path(os.path.realpath(path))) as draft:
+        draft.write_bytes(document.SerializeToString())
 
 
 class ProbabilityGraph(nn.Module):
@@ -126,13 +127,3 @@ def _linear(threshold: RankingThreshold) -> nn.Linear:
     layer.weight.copy_(torch.as_tensor(threshold.coef))
     layer.bias.fill_(threshold.intercept)
     return layer
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

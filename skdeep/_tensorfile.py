@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from skdeep._wholefile import written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -69,12 +70,8 @@ def write_tensors(
     about = {"format": _FORMAT, "version": _VERSION, "document": document, "aliases": aliases, "strides": strides}
     # one entry only: safetensors writes several in any order
     header = {_FORMAT: json.dumps(about, allow_nan=False)}
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with written_whole(path) as draft:
         _write(draft, stored, header)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
     _sync(path.parent)
 
 

@@ -14,7 +14,17 @@ import pytest
 import skdeep
 
 ROOT = Path(skdeep.__file__).parent
-GROUND = {"exceptions", "_blobcache", "_cachefile", "_codec", "_digest", "_tensorfile", "_text", "_validation"}
+GROUND = {
+    "exceptions",
+    "_blobcache",
+    "_cachefile",
+    "_codec",
+    "_digest",
+    "_tensorfile",
+    "_text",
+    "_validation",
+    "_wholefile",
+}
 SCALARS = {"metrics", "model_selection", "multilabel", "datasets", "utils"}
 ESTIMATORS = {"_cnn_classifier", "_feature_extractor", "_tabular"}
 IMAGES = {"images"}

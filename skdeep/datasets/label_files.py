@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from skdeep._text import listed
 from skdeep._validation import check_indicator
+from skdeep._wholefile import written_whole
 from skdeep.datasets._label_rows import (
     check_names,
     image_paths,
@@ -324,7 +325,7 @@ def write_submission(
         cells = _tag_cells(names, y, label_names, threshold, separator)
     if len(cells) != len(names):
         raise ValueError(f"y must have a row for each of the {len(names)} image_names, got {len(cells)} rows.")
-    _write_whole(Path(path), [tuple(header), *zip(names, cells, strict=True)])
+    _write_rows(Path(path), [tuple(header), *zip(names, cells, strict=True)])
 
 
 def _class_names(folder: Path, categories: Sequence[str] | None) -> list[str]:
@@ -444,12 +445,6 @@ def _reaching(y: Any, threshold: float | ArrayLike) -> NDArray[np.bool_]:
     return probabilities >= thresholds
 
 
-def _write_whole(path: Path, rows: Sequence[tuple[str, ...]]) -> None:
-    """Write beside ``path`` and move into place, so that nobody sees half a file."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _write_rows(path: Path, rows: Sequence[tuple[str, ...]]) -> None:
+    with written_whole(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from sklearn.utils import indexable
 
 from skdeep._digest import digest_of
 from skdeep._validation import Targets, check_targets
+from skdeep._wholefile import written_whole
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ class Source:
     def __getstate__(self) -> dict[str, Any]:
         if self.given is not None and not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(f".{secrets.token_hex(4)}.part")
-            joblib.dump(self.given, draft)
-            draft.replace(self.path)
+            with written_whole(self.path) as draft:
+                joblib.dump(self.given, draft)
         return {**vars(self), "given": None}
 
     def rows(self) -> Rows:
@@ -147,23 +146,30 @@ def _parts(name: str, given: Any) -> tuple[Any, Any, Any, Any]:
     )
 
 
+def paths_of(X: Any) -> list[str] | None:
+    """The paths that a list, an array or the first column of a DataFrame holds; None if it holds anything else."""
+    column = X.iloc[:, 0] if getattr(X, "ndim", 1) == 2 and hasattr(X, "iloc") and X.shape[1] else X
+    if getattr(column, "ndim", 1) != 1 or not (isinstance(column, list | tuple) or hasattr(column, "dtype")):
+        return None
+    values = list(column)
+    are_paths = bool(values) and all(isinstance(path, str | os.PathLike) for path in values)
+    return [os.fspath(path) for path in values] if are_paths else None
+
+
 def _compact(X: Any) -> Any:
     """A list of paths as an array."""
-    if isinstance(X, list) and X and all(isinstance(path, str | os.PathLike) for path in X):
-        return np.array([os.fspath(path) for path in X], dtype=object)
-    return X
+    paths = paths_of(X) if isinstance(X, list) else None
+    return X if paths is None else np.array(paths, dtype=object)
 
 
 def _file_digests(X: Any) -> list[bytes] | None:
     """Of a column of paths, digests of what the files hold; empty where there is no file."""
-    column = X.iloc[:, 0] if getattr(X, "ndim", 0) == 2 and hasattr(X, "iloc") and X.shape[1] else X
-    values: NDArray[Any] = np.asarray(column) if hasattr(column, "dtype") else np.empty(0)
-    if values.ndim != 1 or len(values) == 0 or not all(isinstance(path, str | os.PathLike) for path in values):
+    paths = paths_of(X)
+    if paths is None:
         return None
     from skdeep.features import open_store
     from skdeep.images import FileDigests
     from skdeep.images.digests import identities
 
-    paths = [os.fspath(path) for path in values]
     store = open_store(cache=True)
     return (store.digests if store else FileDigests(None)).of(paths, identities(paths))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skdeep._wholefile import written_whole
 
 if sys.platform != "win32":
     import fcntl
@@ -71,7 +71,7 @@ class StudyFolder:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Keep what is planned, in place of what was."""
-        write_whole(self.path / "study.json", _json({"format": _FORMAT, **manifest}))
+        _write_json(self.path / "study.json", {"format": _FORMAT, **manifest})
 
     def read_manifest(self) -> dict[str, Any]:
         """What was planned last.
@@ -97,10 +97,9 @@ class StudyFolder:
     def write(self, record: Record, answers: Answers | None) -> None:
         """Keep the record of a unit and its answers, in place of what was."""
         if answers is not None:
-            buffer = io.BytesIO()
-            np.savez(buffer, **answers)  # type: ignore[arg-type]
-            write_whole(self._units / f"{record['digest']}.npz", buffer.getvalue())
-        write_whole(self._units / f"{record['digest']}.json", _json(record))
+            with written_whole(self._units / f"{record['digest']}.npz") as draft, draft.open("wb") as file:
+                np.savez(file, **answers)  # type: ignore[arg-type]
+        _write_json(self._units / f"{record['digest']}.json", record)
 
     def read(self, digest: str) -> Record | None:
         """The record of a unit; None if there is none, or none that can be read."""
@@ -150,15 +149,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1, default=str) + "\n").encode()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, whoever else writes it at the same time."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    with written_whole(path) as draft:
+        draft.write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from skdeep._digest import digest_of
 from skdeep._text import listed
+from skdeep._wholefile import written_whole
 from skdeep.study._data import Rows, Source, data_digest, hold, load_rows
-from skdeep.study._folder import write_whole
 from skdeep.study._units import Search, Unit, Work, splitter_for, with_state
 
 Positions = NDArray[np.int64]
@@ -176,9 +175,8 @@ def _write_split(fold: Fold, folder: Path) -> tuple[str, Path]:
     path = folder / f"{digest[:16]}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        np.savez(buffer, train=_small(fold.train), test=_small(fold.test))
-        write_whole(path, buffer.getvalue())
+        with written_whole(path) as draft, draft.open("wb") as file:
+            np.savez(file, train=_small(fold.train), test=_small(fold.test))
     return digest, path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skdeep.images import Geometry, Images, as_images
+from skdeep.study._data import paths_of
 from skdeep.study._report._answers import Answers
 
 _SIDE = 160
@@ -60,7 +60,7 @@ def most_wrong(answers: Answers, images: Any, n_images: int) -> list[Picture]:
     """
     losses = answers.log_loss
     worst = np.argsort(-losses, kind="stable")[:n_images]
-    names = _names(images)
+    paths = paths_of(images)
     images = images if isinstance(images, Images) else as_images(images)
     if len(images) <= answers.rows.max():
         raise ValueError(
@@ -70,7 +70,7 @@ def most_wrong(answers: Answers, images: Any, n_images: int) -> list[Picture]:
     return [
         Picture(
             *thumbnail(images, int(answers.rows[place])),
-            names[answers.rows[place]] if names else f"row {answers.rows[place]}",
+            Path(paths[answers.rows[place]]).name if paths else f"row {answers.rows[place]}",
             _labels(answers.names, answers.true[place], answers.predicted[place]),
             _labels(answers.names, answers.predicted[place], answers.true[place]),
             f"{losses[place]:.2f}",
@@ -88,15 +88,6 @@ def thumbnail(images: Images, row: int) -> tuple[str, int, int]:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", picture.width, picture.height
-
-
-def _names(images: Any) -> list[str] | None:
-    """Names of files, if the images are paths."""
-    column = images.iloc[:, 0] if getattr(images, "ndim", 1) == 2 and hasattr(images, "iloc") else images
-    if isinstance(column, Images) or getattr(column, "ndim", 1) != 1:
-        return None
-    values = list(column)
-    return [Path(value).name for value in values] if all(isinstance(v, str | os.PathLike) for v in values) else None
 
 
 def _words(labels: Sequence[Label]) -> str:
