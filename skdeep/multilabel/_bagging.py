@@ -142,8 +142,7 @@ class MultilabelBaggingClassifier(VotingEnsemble):
             delayed(_fit_to_rows)(member, X, targets, drawn, self._params_of_members(fit_params, base_params))
             for member, drawn in zip(members, rows, strict=True)
         )
-        # a chain whose first label never varies in its rows knows of no features
-        self._note_fit(label_names, sorted(self.estimators_, key=lambda member: not hasattr(member, "n_features_in_")))
+        self._note_fit(label_names, self.estimators_)
         return self
 
     def _make_member(self) -> Any:

@@ -57,10 +57,12 @@ class ProblemTransformation(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return indicator, label_names, fit_params
 
     def _note_fit(self, label_names: NDArray[np.object_], estimators: list[Any]) -> None:
-        """Note the labels, and what the first base that learnt knows of the features, or else nothing."""
+        """Note the labels, and what the first base that learnt and knows of features knows of them, or else nothing."""
         self.classes_ = indicator_classes(len(label_names))
         self.label_names_ = label_names
-        note_features(self, first_that_learnt(estimators))
+        # a member in whose rows nothing varies has seen none
+        informed = sorted(estimators, key=lambda fitted: not hasattr(fitted, "n_features_in_"))
+        note_features(self, first_that_learnt(informed))
 
     def __sklearn_tags__(self) -> Any:
         tags = set_multilabel_tags(super().__sklearn_tags__())

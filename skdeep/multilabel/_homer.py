@@ -152,8 +152,7 @@ class HOMER(ProblemTransformation):
             delayed(_fit_node)(member, X, indicator, groups, params)
             for member, groups in zip(members, self.nodes_, strict=True)
         )
-        # a node whose groups never vary has seen no features
-        self._note_fit(label_names, sorted(self.estimators_, key=lambda member: not hasattr(member, "n_features_in_")))
+        self._note_fit(label_names, self.estimators_)
         return self
 
     def predict(self, X: Any) -> NDArray[np.int64]:
