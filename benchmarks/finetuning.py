@@ -15,7 +15,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ from sklearn.utils import Bunch
 from benchmarks._comparison import Split, k_folds
 from benchmarks._fastai import run_fastai
 from benchmarks._records import Record, default_output, environment, open_output, to_markdown, write_record
-from benchmarks.planet import ColourStatistics, on_features
-from skdeep import CNNClassifier, CNNFeatureExtractor
+from benchmarks.planet import ColourStatistics, finetuned, on_features
+from skdeep import CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
 from skdeep.multilabel import BinaryRelevance, optimal_thresholds
 from skdeep.training import resolve_phases
@@ -77,6 +78,7 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
     relevance = BinaryRelevance(LogisticRegression(C=0.003, max_iter=1000))
     backbone, weights = arguments.backbone, arguments.weights
     sizes = (32, 32, 32) if arguments.smoke else (64, 128, 256)
+    learning = partial(finetuned, backbone, weights, max_epochs=1 if arguments.smoke else arguments.max_epochs)
 
     def features(weights: str | None) -> Any:
         size = sizes[0] if arguments.smoke else 224
@@ -87,30 +89,9 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
         Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
         Rung("features of a random network", features(None)),
         Rung("features of the pretrained network", features(weights)),
-        Rung("fine-tuning at one size", _finetuned(arguments, sizes[1:2])),
-        Rung("progressive sizes", _finetuned(arguments, sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
+        Rung("fine-tuning at one size", learning(sizes=sizes[1:2])),
+        Rung("progressive sizes", learning(sizes=sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
     ]
-
-
-def _finetuned(arguments: argparse.Namespace, sizes: Sequence[int]) -> CNNClassifier:
-    """The Planet recipe at some of its sizes."""
-    epochs = 1 if arguments.smoke else arguments.max_epochs
-    recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
-    phases: Any = "planet"
-    if len(sizes) < 3 or arguments.smoke:
-        # head and all layers at each size
-        phases = [replace(phase, image_size=size, max_epochs=epochs) for size in sizes for phase in recipe[-2:]]
-    return CNNClassifier(
-        arguments.backbone,
-        weights=arguments.weights,
-        phases=phases,
-        max_epochs=epochs,
-        augmentation="top_down",
-        averaging="ema",
-        lr=2e-3,
-        weight_decay=0.01,
-        random_state=0,
-    )
 
 
 def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Array, Array]]:

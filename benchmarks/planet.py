@@ -75,7 +75,9 @@ def models(sources: Sequence[Source], *, image_size: int | None, preset: Preset)
         if weights is not None:
             rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
         if weights is not None and preset == "full":
-            rows.append(Model("CNN, fine-tuned", backbone, shown, _finetuned(backbone, weights)))
+            rows.append(
+                Model("CNN, fine-tuned", backbone, shown, finetuned(backbone, weights, sizes=[128], max_epochs=4))
+            )
     if len(trained) > 1:
         extractors = [_extractor(*source, image_size) for source in trained]
         together = " + ".join(name for name, _ in trained)
@@ -127,13 +129,17 @@ def _other_rows(
     ]
 
 
-def _finetuned(backbone: str, weights: str) -> CNNClassifier:
-    """The last two phases of the Planet recipe, the head and then all layers, at one size and with fewer epochs."""
+def finetuned(backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None) -> CNNClassifier:
+    """The Planet recipe's last two phases, the head and then all layers, at each of some sizes; None is its epochs."""
     recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
     return CNNClassifier(
         backbone,
         weights=weights,
-        phases=[replace(phase, image_size=128, max_epochs=4) for phase in recipe[-2:]],
+        phases=[
+            replace(phase, image_size=size, max_epochs=max_epochs or phase.max_epochs)
+            for size in sizes
+            for phase in recipe[-2:]
+        ],
         augmentation="top_down",
         averaging="ema",
         lr=2e-3,
