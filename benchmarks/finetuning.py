@@ -89,7 +89,7 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
         Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
         Rung("features of a random network", features(None)),
         Rung("features of the pretrained network", features(weights)),
-        Rung("fine-tuning at one size", learning(sizes=sizes[1:2])),
+        Rung("fine-tuning at one size", learning(sizes=sizes[-1:])),
         Rung("progressive sizes", learning(sizes=sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
     ]
 
