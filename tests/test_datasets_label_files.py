@@ -154,7 +154,7 @@ def test_classes_are_integers_where_nothing_is_lost(tree, table, cells, expected
 
 def test_tags_give_an_indicator_with_names(tree, table):
     path = table("image_name,tags\na,road road clear\nb,\nc, clear \t haze\n")
-    chips = load_image_csv(path, tree("a.tif", "b.tif", "c.tif"), suffix=".tif", separator=" ")
+    chips = load_image_csv(path, tree("a.tif", "b.tif", "c.tif"), suffix=".tif", separator=" ", as_frame=True)
     expected = pd.DataFrame({"clear": [1, 0, 1], "haze": [0, 0, 1], "road": [1, 0, 0]})
     pd.testing.assert_frame_equal(chips.target, expected)
     assert chips.target_names == ["clear", "haze", "road"]
@@ -163,7 +163,8 @@ def test_tags_give_an_indicator_with_names(tree, table):
 
 def test_another_separator_keeps_white_space_within_tags(tree, table):
     images = load_image_csv(table("f,t\na,bare ground; road\nb,;road;\n"), tree("a", "b"), separator=";")
-    assert images.target.to_dict("list") == {"bare ground": [1, 0], "road": [1, 1]}
+    assert images.target_names == ["bare ground", "road"]
+    assert images.target.tolist() == [[1, 1], [0, 1]]
 
 
 def test_tags_are_those_that_the_loader_of_planet_reads(tree):
@@ -181,8 +182,12 @@ def test_tags_are_those_that_the_loader_of_planet_reads(tree):
 def test_several_columns_are_a_label_each(tree, table):
     folder = tree("a", "b")
     path = table("who,road,file,haze\nann,1,a,False\nbob,0.0,b,TRUE\n")
-    images = load_image_csv(path, folder, image_column="file", label_columns=["haze", "road"])
-    pd.testing.assert_frame_equal(images.target, pd.DataFrame({"haze": [0, 1], "road": [1, 0]}))
+    options = {"image_column": "file", "label_columns": ["haze", "road"]}
+    images = load_image_csv(path, folder, **options)
+    assert images.target.dtype == np.int64
+    assert images.target.tolist() == [[0, 1], [1, 0]]
+    framed = load_image_csv(path, folder, **options, as_frame=True).target
+    pd.testing.assert_frame_equal(framed, pd.DataFrame({"haze": [0, 1], "road": [1, 0]}))
     with pytest.raises(DatasetError, match=r"column 'who' must hold 0 or 1 in every row, got 'ann' for 'a' and 1 more"):
         load_image_csv(path, folder, image_column="file")
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
@@ -54,6 +55,15 @@ def test_labels_by_xml_keep_the_order_of_the_file(table, xml):
 def test_labels_by_name_keep_the_order_of_the_file(table):
     assert_is_songs(load_mulan(table(), labels=["B", "A"]))
     assert_is_songs(load_mulan(table(), labels=np.array(["B", "A"])))
+
+
+def test_frames_have_the_names(table):
+    songs, framed = (load_mulan(table(), n_labels=-2, as_frame=as_frame) for as_frame in (False, True))
+    pd.testing.assert_frame_equal(framed.data, pd.DataFrame(songs.data, columns=["x", "y"]))
+    pd.testing.assert_frame_equal(framed.target, pd.DataFrame(songs.target, columns=["A", "B"]))
+    rows = load_mulan(table("{0 0.5,3 1}\n{2 1}\n"), n_labels=-2, as_frame=True)
+    assert sparse.issparse(rows.data)
+    pd.testing.assert_frame_equal(rows.target, pd.DataFrame({"A": [0, 1], "B": [1, 0]}))
 
 
 @pytest.mark.parametrize("relation", ["songs: -C -2", "songs:-C -2", "songs: -split 1 -C -2 -x"])

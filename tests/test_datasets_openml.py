@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from urllib.error import URLError
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import _openml
@@ -116,6 +117,13 @@ def test_yeast_is_an_indicator_and_floats(serve, tmp_path):
     assert (yeast.feature_names[0], yeast.feature_names[-1], len(yeast.feature_names)) == ("Att1", "Att103", 103)
     assert yeast.target_names == [f"Class{j}" for j in range(1, 15)]
     assert "Yeast genes." in yeast.DESCR
+
+
+def test_frames_have_the_names(serve, tmp_path):
+    serve(StandIn())
+    yeast, framed = fetch_yeast(data_home=tmp_path), fetch_yeast(data_home=tmp_path, as_frame=True)
+    pd.testing.assert_frame_equal(framed.data, pd.DataFrame(yeast.data, columns=yeast.feature_names))
+    pd.testing.assert_frame_equal(framed.target, pd.DataFrame(yeast.target, columns=yeast.target_names))
 
 
 def test_yeast_comes_from_the_cache_the_second_time(serve, tmp_path):

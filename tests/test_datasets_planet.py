@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from skdeep.datasets import load_planet, load_planet_labels
+from skdeep import CNNClassifier
+from skdeep.datasets import load_planet, load_planet_labels, make_aerial_scenes
 from skdeep.exceptions import DatasetError
 
 ROWS = ["b,primary clear", "a,haze primary water", "c,cloudy"]
@@ -55,6 +57,20 @@ def test_labels_alone_equal_those_with_images(chips):
     assert_array_equal(planet.target, labels.target)
     assert planet.DESCR == labels.DESCR
     assert "3 samples, 5 tags, 2.000 tags a sample" in labels.DESCR
+
+
+def test_a_frame_of_tags_has_their_names(chips):
+    folder = chips(ROWS)
+    planet, framed = load_planet(folder), load_planet(folder, as_frame=True)
+    expected = pd.DataFrame(planet.target, columns=planet.target_names)
+    pd.testing.assert_frame_equal(framed.target, expected)
+    pd.testing.assert_frame_equal(load_planet_labels(folder / "train_v2.csv", as_frame=True).target, expected)
+    assert_array_equal(framed.data, planet.data)
+    network = CNNClassifier("small_cnn", weights=None, image_size=32, max_epochs=1)
+    scenes = make_aerial_scenes(6, random_state=0, folder=folder / "drawn", as_frame=True)
+    assert network.fit(scenes.data, scenes.target).label_names_.tolist() == scenes.target_names
+    drawn = make_aerial_scenes(6, random_state=0, as_frame=True)
+    pd.testing.assert_frame_equal(drawn.target[scenes.target_names], scenes.target)
 
 
 def test_a_tag_named_twice_counts_once_and_no_tag_is_a_row_of_zeros(labels):

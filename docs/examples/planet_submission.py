@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         folder = Path(options.folder or place)
         if options.folder is None:
             make_aerial_scenes(60 if options.smoke else 600, random_state=0, folder=folder)
-        chips = load_image_csv(folder / "train_v2.csv", folder / "train-jpg", suffix=".jpg", separator=" ")
+        table, pictures = folder / "train_v2.csv", folder / "train-jpg"
+        chips = load_image_csv(table, pictures, suffix=".jpg", separator=" ", as_frame=True)
         print(chips.DESCR)
         classifier = small_classifier(smoke=options.smoke) if options.folder is None else own_classifier(options)
         return submit(classifier, chips.data, chips.target, options)

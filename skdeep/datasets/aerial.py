@@ -14,6 +14,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 from skdeep.datasets._canvas import Canvas
+from skdeep.datasets._frames import framed
 from skdeep.datasets._scene_tags import TAGS, draw_content, indicator_row, misread
 from skdeep.datasets._scenery import paint_scene
 from skdeep.datasets.planet import HEADER, IMAGE_FOLDER, LABEL_FILE, load_planet
@@ -28,6 +29,7 @@ Scene = tuple[NDArray[np.uint8], frozenset[str]]
         "image_size": [Interval(Integral, 16, 1024, closed="both")],
         "random_state": ["random_state"],
         "folder": [str, os.PathLike, None],
+        "as_frame": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -37,6 +39,7 @@ def make_aerial_scenes(
     image_size: int = 64,
     random_state: int | np.random.RandomState | None = None,
     folder: str | os.PathLike[str] | None = None,
+    as_frame: bool = False,
 ) -> Bunch:
     """Draw aerial scenes with the tags of Kaggle's Planet competition.
 
@@ -61,16 +64,19 @@ def make_aerial_scenes(
     folder : str or path-like, default=None
         Where to write the scenes as ``train_v2.csv`` and ``train-jpg/train_0.jpg``, ``train_1.jpg``, ..., instead of
         holding them in memory.
+    as_frame : bool, default=False
+        Whether ``target`` is a DataFrame, whose columns tell estimators, displays and saved models the names of the
+        labels.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
-        If ``folder`` is given, what :func:`load_planet` reads from it. Else a dictionary-like object, with the
-        following attributes.
+        If ``folder`` is given, what :func:`load_planet` reads from it: without the tags that no scene has. Else a
+        dictionary-like object, with the following attributes.
 
         data : ndarray of uint8 of shape (n_samples, image_size, image_size, 3)
             RGB images.
-        target : ndarray of int64 of shape (n_samples, 17)
+        target : ndarray or DataFrame of int64 of shape (n_samples, 17)
             The label indicator.
         target_names : list of str
         DESCR : str
@@ -96,7 +102,7 @@ def make_aerial_scenes(
     """
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     if folder is not None:
-        return _write_scenes(Path(folder), n_samples, image_size, seed)
+        return _write_scenes(Path(folder), n_samples, image_size, seed, as_frame=as_frame)
     data = np.empty((n_samples, image_size, image_size, 3), dtype=np.uint8)
     target = np.empty((n_samples, len(TAGS)), dtype=np.int64)
     for i in range(n_samples):
@@ -104,7 +110,7 @@ def make_aerial_scenes(
         target[i] = indicator_row(tags)
     return Bunch(
         data=data,
-        target=target,
+        target=framed(target, TAGS, as_frame=as_frame),
         target_names=list(TAGS),
         DESCR=(
             f"Drawn aerial scenes: {n_samples} samples of {image_size} x {image_size} pixels, {len(TAGS)} tags, "
@@ -121,7 +127,7 @@ def _draw_scene(seed: int, index: int, image_size: int) -> Scene:
     return paint_scene(Canvas(image_size, for_canvas), content), misread(content, rng)
 
 
-def _write_scenes(folder: Path, n_samples: int, image_size: int, seed: int) -> Bunch:
+def _write_scenes(folder: Path, n_samples: int, image_size: int, seed: int, *, as_frame: bool) -> Bunch:
     images = folder / IMAGE_FOLDER
     if (folder / LABEL_FILE).exists() or images.exists():
         raise DatasetError(
@@ -137,4 +143,4 @@ def _write_scenes(folder: Path, n_samples: int, image_size: int, seed: int) -> B
     # The labels come last: a folder that has them is whole.
     with (folder / LABEL_FILE).open("x", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([HEADER, *rows])
-    return load_planet(folder)
+    return load_planet(folder, as_frame=as_frame)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.utils import Bunch
@@ -19,6 +18,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from skdeep._text import listed
 from skdeep._validation import check_indicator
 from skdeep._wholefile import written_whole
+from skdeep.datasets._frames import framed
 from skdeep.datasets._label_rows import (
     check_names,
     image_paths,
@@ -132,6 +132,7 @@ def load_image_folder(
         "label_columns": [str, list, tuple, None],
         "suffix": [str],
         "separator": [str, None],
+        "as_frame": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -143,6 +144,7 @@ def load_image_csv(
     label_columns: str | Sequence[str] | None = None,
     suffix: str = "",
     separator: str | None = None,
+    as_frame: bool = False,
 ) -> Bunch:
     r"""Load the paths of the images that a CSV file names, and what it says is on them.
 
@@ -165,6 +167,9 @@ def load_image_csv(
         What the names lack, as in ``".jpg"``.
     separator : str, default=None
         What stands between the tags of an image. A space stands for any white space.
+    as_frame : bool, default=False
+        Whether ``target``, where it is an indicator, is a DataFrame, whose columns tell estimators, displays and saved
+        models the names of the labels.
 
     Returns
     -------
@@ -173,7 +178,7 @@ def load_image_csv(
 
         data : ndarray of str of shape (n_samples,)
             The paths of the images, in the order of the rows.
-        target : ndarray of shape (n_samples,) or DataFrame of int64 of shape (n_samples, n_labels)
+        target : ndarray of shape (n_samples,), or ndarray or DataFrame of int64 of shape (n_samples, n_labels)
             Of one column the classes as they are written: integers if all of them are, else texts. Of tags, or of
             several columns, the label indicator. In a column, 0, 1, 0.0, 1.0, true and false are understood. A tag
             that a row names twice counts once, and a row may have none.
@@ -210,7 +215,7 @@ def load_image_csv(
     ...     _ = path.write_text("id,breed\na,whippet\nb,borzoi\n")
     ...     dogs = load_image_csv(path, folder, suffix=".jpg")
     ...     _ = path.write_text("image_name,tags\na,clear primary\nb,haze primary\n")
-    ...     chips = load_image_csv(path, folder, suffix=".jpg", separator=" ")
+    ...     chips = load_image_csv(path, folder, suffix=".jpg", separator=" ", as_frame=True)
     >>> dogs.target.tolist()
     ['whippet', 'borzoi']
     >>> chips.target
@@ -238,7 +243,7 @@ def load_image_csv(
     target, target_names = _read_labels(path, names, labels, separator)
     return Bunch(
         data=image_paths(folder, names, suffix, path.name),
-        target=target,
+        target=target if target.ndim == 1 else framed(target, target_names, as_frame=as_frame),
         target_names=target_names,
         image_names=np.array(names),
         DESCR=(
@@ -378,7 +383,7 @@ def _pick_columns(
 
 def _read_labels(
     path: Path, names: list[str], labels: dict[str, list[str]], separator: str | None
-) -> tuple[NDArray[Any] | pd.DataFrame, list[str]]:
+) -> tuple[NDArray[Any], list[str]]:
     if len(labels) > 1:
         return _read_indicator(path, names, labels), list(labels)
     (cells,) = labels.values()
@@ -389,7 +394,7 @@ def _read_labels(
     indicator, tags = tag_indicator(cells, None if separator == " " else separator)
     if not tags:
         raise DatasetError(f"{path}: none of its {len(names)} rows has a tag.")
-    return pd.DataFrame(indicator, columns=tags), tags
+    return indicator, tags
 
 
 def _as_integers(cells: NDArray[np.str_]) -> NDArray[Any]:
@@ -401,7 +406,7 @@ def _as_integers(cells: NDArray[np.str_]) -> NDArray[Any]:
     return numbers if np.array_equal(numbers.astype(str), cells) else cells
 
 
-def _read_indicator(path: Path, names: list[str], labels: dict[str, list[str]]) -> pd.DataFrame:
+def _read_indicator(path: Path, names: list[str], labels: dict[str, list[str]]) -> NDArray[np.int64]:
     for column, cells in labels.items():
         wrong = [(name, cell) for name, cell in zip(names, cells, strict=True) if cell.lower() not in _TRUTH]
         if wrong:
@@ -410,7 +415,7 @@ def _read_indicator(path: Path, names: list[str], labels: dict[str, list[str]]) 
                 f"{path}: column {column!r} must hold 0 or 1 in every row, got {cell!r} for {name!r} and "
                 f"{len(wrong) - 1} more. Name the columns that are labels in label_columns."
             )
-    return pd.DataFrame({column: [_TRUTH[cell.lower()] for cell in cells] for column, cells in labels.items()})
+    return np.column_stack([[_TRUTH[cell.lower()] for cell in cells] for cells in labels.values()]).astype(np.int64)
 
 
 def _tag_cells(

@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import validate_params
 
 from skdeep._text import listed
 from skdeep.datasets._arff import Attribute, Relation, read_arff
+from skdeep.datasets._frames import framed
 from skdeep.exceptions import DatasetError
 
 _MEKA_OPTION = re.compile(r"(?:^|[\s:])-C\s+([-+]?[0-9]+)(?:\s|$)")
@@ -29,6 +30,7 @@ _MEKA_OPTION = re.compile(r"(?:^|[\s:])-C\s+([-+]?[0-9]+)(?:\s|$)")
         "path": [str, os.PathLike],
         "labels": [str, os.PathLike, list, tuple, np.ndarray, None],
         "n_labels": [Integral, None],
+        "as_frame": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -37,6 +39,7 @@ def load_mulan(
     *,
     labels: str | os.PathLike[str] | Sequence[str] | None = None,
     n_labels: int | None = None,
+    as_frame: bool = False,
 ) -> Bunch:
     """Load a multi-label table from a Mulan or MEKA ARFF file.
 
@@ -55,17 +58,19 @@ def load_mulan(
         hierarchy that an XML file may hold is flattened.
     n_labels : int, default=None
         How many attributes are labels, with MEKA's sign: ``-14`` takes the last 14 attributes, ``14`` the first 14.
+    as_frame : bool, default=False
+        Whether ``target``, and ``data`` unless it is sparse, are DataFrames, whose columns tell estimators the names.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
         Dictionary-like object, with the following attributes.
 
-        data : ndarray or csr_array of float64, of shape (n_samples, n_features)
+        data : ndarray, DataFrame or csr_array of float64, of shape (n_samples, n_features)
             The features in the order of the file; sparse if the rows of the file are. A missing value is NaN. A
             nominal feature whose declared values are all numbers holds those numbers; any other holds the position of
             the value among the declared ones.
-        target : ndarray of int64 of shape (n_samples, n_labels)
+        target : ndarray or DataFrame of int64 of shape (n_samples, n_labels)
             The label indicator.
         feature_names : list of str
         target_names : list of str
@@ -119,11 +124,15 @@ def load_mulan(
     label_attributes = [relation.attributes[j] for j in np.flatnonzero(is_label)]
     features = relation.data[:, np.flatnonzero(~is_label)]
     target = _indicator(relation, relation.data[:, np.flatnonzero(is_label)], label_attributes)
+    feature_names = [relation.attributes[j].name for j in np.flatnonzero(~is_label)]
+    target_names = [attribute.name for attribute in label_attributes]
+    if not sparse.issparse(features):
+        features = framed(np.ascontiguousarray(features), feature_names, as_frame=as_frame)
     return Bunch(
-        data=features if sparse.issparse(features) else np.ascontiguousarray(features),
-        target=target,
-        feature_names=[relation.attributes[j].name for j in np.flatnonzero(~is_label)],
-        target_names=[attribute.name for attribute in label_attributes],
+        data=features,
+        target=framed(target, target_names, as_frame=as_frame),
+        feature_names=feature_names,
+        target_names=target_names,
         DESCR=(
             f"{relation.name or relation.path.name}, read from {relation.path}: {target.shape[0]} samples, "
             f"{features.shape[1]} features, {target.shape[1]} labels, {target.sum(axis=1).mean():.3f} labels a sample."

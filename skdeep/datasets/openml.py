@@ -12,6 +12,7 @@ from sklearn.datasets import fetch_openml, get_data_home
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
+from skdeep.datasets._frames import framed
 from skdeep.exceptions import DatasetError
 
 _DATA_ID = 40597
@@ -19,8 +20,8 @@ _N_FEATURES = 103
 _LABELS = [f"Class{number}" for number in range(1, 15)]
 
 
-@validate_params({"data_home": [str, os.PathLike, None]}, prefer_skip_nested_validation=True)
-def fetch_yeast(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+@validate_params({"data_home": [str, os.PathLike, None], "as_frame": ["boolean"]}, prefer_skip_nested_validation=True)
+def fetch_yeast(*, data_home: str | os.PathLike[str] | None = None, as_frame: bool = False) -> Bunch:
     """Fetch the yeast genes and their functional classes from OpenML, or from the local cache.
 
     2417 genes with 103 features (micro-array expression and phylogenetic profile) and 14 labels. OpenML keeps them as
@@ -31,14 +32,16 @@ def fetch_yeast(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
     ----------
     data_home : str or path-like, default=None
         The folder of scikit-learn's cache; by default ``~/scikit_learn_data``, or what ``SCIKIT_LEARN_DATA`` names.
+    as_frame : bool, default=False
+        Whether ``target`` and ``data`` are DataFrames, whose columns tell estimators the names.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
         Dictionary-like object, with the following attributes.
 
-        data : ndarray of float64 of shape (2417, 103)
-        target : ndarray of int64 of shape (2417, 14)
+        data : ndarray or DataFrame of float64 of shape (2417, 103)
+        target : ndarray or DataFrame of int64 of shape (2417, 14)
             The label indicator.
         feature_names : list of str
         target_names : list of str
@@ -87,8 +90,8 @@ def fetch_yeast(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
             f"copy may be damaged: remove {home / 'openml'} and call again."
         )
     return Bunch(
-        data=table.data.astype(np.float64),
-        target=_indicator(table.target),
+        data=framed(table.data.astype(np.float64), table.feature_names, as_frame=as_frame),
+        target=framed(_indicator(table.target), _LABELS, as_frame=as_frame),
         feature_names=list(table.feature_names),
         target_names=list(_LABELS),
         DESCR=table.DESCR,

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
+from skdeep.datasets._frames import framed
 from skdeep.datasets._label_rows import check_names, image_paths, read_columns, tag_indicator
 from skdeep.exceptions import DatasetError
 
@@ -17,8 +18,8 @@ IMAGE_FOLDER = "train-jpg"
 HEADER = ["image_name", "tags"]
 
 
-@validate_params({"folder": [str, os.PathLike]}, prefer_skip_nested_validation=True)
-def load_planet(folder: str | os.PathLike[str]) -> Bunch:
+@validate_params({"folder": [str, os.PathLike], "as_frame": ["boolean"]}, prefer_skip_nested_validation=True)
+def load_planet(folder: str | os.PathLike[str], *, as_frame: bool = False) -> Bunch:
     """Load the paths and tags of satellite chips in the layout of Kaggle's Planet competition.
 
     The folder holds ``train_v2.csv`` with the columns ``image_name,tags``, and an image ``train-jpg/NAME.jpg`` for each
@@ -27,6 +28,9 @@ def load_planet(folder: str | os.PathLike[str]) -> Bunch:
     Parameters
     ----------
     folder : str or path-like
+    as_frame : bool, default=False
+        Whether ``target`` is a DataFrame, whose columns tell estimators, displays and saved models the names of the
+        labels.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def load_planet(folder: str | os.PathLike[str]) -> Bunch:
 
         data : ndarray of str of shape (n_samples,)
             The paths of the images, in the order of the label file.
-        target : ndarray of int64 of shape (n_samples, n_tags)
+        target : ndarray or DataFrame of int64 of shape (n_samples, n_tags)
             The label indicator. A tag that a row names twice counts once; a row without tags is all zero.
         target_names : list of str
             The tags in alphabetical order: 17 in the competition's file.
@@ -77,19 +81,21 @@ def load_planet(folder: str | os.PathLike[str]) -> Bunch:
                 f"{needed} is not there; expected {LABEL_FILE} and {IMAGE_FOLDER}/NAME.jpg in {folder}, as Kaggle has "
                 "them."
             )
-    labels = load_planet_labels(folder / LABEL_FILE)
+    labels = load_planet_labels(folder / LABEL_FILE, as_frame=as_frame)
     labels.data = image_paths(folder / IMAGE_FOLDER, labels.image_names, ".jpg", LABEL_FILE)
     return labels
 
 
-@validate_params({"path": [str, os.PathLike]}, prefer_skip_nested_validation=True)
-def load_planet_labels(path: str | os.PathLike[str]) -> Bunch:
+@validate_params({"path": [str, os.PathLike], "as_frame": ["boolean"]}, prefer_skip_nested_validation=True)
+def load_planet_labels(path: str | os.PathLike[str], *, as_frame: bool = False) -> Bunch:
     r"""Load the label file of Kaggle's Planet competition, without the images.
 
     Parameters
     ----------
     path : str or path-like
         A CSV file with the columns ``image_name,tags``; tags are separated by spaces, and a row may have none.
+    as_frame : bool, default=False
+        As in :func:`load_planet`.
 
     Returns
     -------
@@ -125,7 +131,7 @@ def load_planet_labels(path: str | os.PathLike[str]) -> Bunch:
     if not target_names:
         raise DatasetError(f"{path}: none of its {len(names)} rows has a tag.")
     return Bunch(
-        target=target,
+        target=framed(target, target_names, as_frame=as_frame),
         target_names=target_names,
         image_names=np.array(names),
         DESCR=(
