@@ -160,6 +160,15 @@ def test_a_killed_study_ends_with_the_numbers_of_an_uninterrupted_one(tmp_path: 
     assert not (broken / "data").exists()
 
 
+def test_what_killed_writers_have_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "units").mkdir()
+    left = [tmp_path / ".study.json.1f.part", tmp_path / "units" / ".1.json.2f.part"]
+    for path in (*left, tmp_path / "letter.part"):
+        path.touch()
+    Study({"a": Frequencies()}, {"made": made()}, cv=2).run(tmp_path)
+    assert list(tmp_path.rglob("*.part")) == [tmp_path / "letter.part"]
+
+
 def test_a_model_that_fails_stops_no_other(tmp_path: Path) -> None:
     study = Study({"bad": Frequencies(fault="error"), "good": Frequencies()}, {"made": made()}, cv=2)
     results = study.run(tmp_path)
@@ -514,6 +523,11 @@ UNUSABLE: dict[str, tuple[Any, Any, str]] = {
     "a leak": ((X_MADE, Y_MADE), [([0, 1, 2], [2, 3])], r"share 1 row\(s\): 2"),
     "no test rows": ((X_MADE, Y_MADE), [([0, 1, 2], [])], "A split has an empty test part"),
     "a row too many": ((X_MADE, Y_MADE), [([0, 1, 2], [90])], "holds row 90, but the data set has 90 rows"),
+    "no groups": (
+        (X_MADE, Y_MADE),
+        GroupKFold(3),
+        "The data set 'made' cannot be divided: The 'groups' .* Groups come with a Bunch that has data, target and",
+    ),
 }
 
 
@@ -524,6 +538,17 @@ def test_data_that_cannot_be_used_stop_a_study_before_any_fit(fault: str, tmp_pa
     with pytest.raises(ValueError, match=message):
         study.run(tmp_path / "study")
     assert not (tmp_path / "log").exists()
+
+
+def test_warnings_of_a_split_name_the_data_set(tmp_path: Path) -> None:
+    X, Y = made()
+    rare = Y * 0
+    rare[:, 0], rare[:1, 1:] = Y[:, 0], 1
+    study = Study({"a": Frequencies(tmp_path / "log")}, {"common": (X, Y), "rare": (X, rare)}, cv=2)
+    with pytest.warns(UserWarning, match="cannot be expected") as told:
+        study.run(tmp_path / "study")
+    about = [str(warning.message) for warning in told if "cannot be expected in every part" in str(warning.message)]
+    assert [text[: text.index(":")] for text in about] == ["On the data set 'rare'"]
 
 
 def test_a_folder_that_holds_no_study_is_told(tmp_path: Path) -> None:

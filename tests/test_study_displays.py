@@ -156,10 +156,16 @@ def test_curves_are_means_and_deviations_over_folds(results: StudyResults) -> No
         for mean, size in zip(means, (0.25, 0.5, 1.0), strict=True):
             scores = [score_of(("yeast", model, 0, fold), "f1_micro", size) for fold in folds]
             assert mean == pytest.approx(np.mean(scores))
-    assert display.ax_.get_ylabel() == "f1_micro ↑"
+    assert display.ax_.get_ylabel() == "F1 micro ↑"
     curve = display.curves[display.curves["model"] == "BR"].set_index("n_train")
     scores = [score_of(("yeast", "BR", 0, fold), "f1_micro", 0.5) for fold in range(3)]
     assert curve.loc[20, "std"] == pytest.approx(np.std(scores, ddof=1))
+
+
+def test_a_curve_needs_several_training_sizes(tmp_path: Path) -> None:
+    results = StudyResults.load(write_study(tmp_path, datasets=["yeast"]))
+    with pytest.raises(ValueError, match=r"a learning curve needs one with train_sizes=\[...\]"):
+        LearningCurveDisplay.from_results(results, "f1_micro")
 
 
 def test_costs_are_of_the_largest_training_size(results: StudyResults) -> None:
@@ -170,7 +176,7 @@ def test_costs_are_of_the_largest_training_size(results: StudyResults) -> None:
         done = units[(units["dataset"] == "yeast") & (units["model"] == model) & (units["status"] == "done")]
         assert point.get_xdata() == pytest.approx([done["fit_seconds"].mean()])
         assert point.get_ydata() == pytest.approx([means[model]])
-    assert display.ax_.get_ylabel() == "hamming_loss ↓"
+    assert display.ax_.get_ylabel() == "Hamming loss ↓"
     assert display.ax_.get_xscale() == "log"
 
 
@@ -188,7 +194,8 @@ def test_points_are_the_scores_of_the_folds(results: StudyResults) -> None:
 @pytest.mark.parametrize("models", [["BR"], ["BR", "CC"], LONG])
 @pytest.mark.parametrize("n_folds", [1, 3])
 def test_all_is_drawn_within_the_figure(display: Any, models: list[str], n_folds: int, tmp_path: Path) -> None:
-    folder = write_study(tmp_path, datasets=["yeast"], models=models, n_folds=n_folds)
+    sizes = (0.5, 1.0) if display is LearningCurveDisplay else (1.0,)
+    folder = write_study(tmp_path, datasets=["yeast"], models=models, n_folds=n_folds, train_sizes=sizes)
     results = StudyResults.load(folder)
     if display is CriticalDifferenceDisplay:
         if n_folds == 1 or len(models) == 1:
@@ -213,7 +220,7 @@ def test_models_look_different(tmp_path: Path) -> None:
 
 def test_models_that_failed_everywhere_are_left_out(tmp_path: Path) -> None:
     failed = [("yeast", "CC", 0, fold) for fold in range(3)]
-    results = StudyResults.load(write_study(tmp_path, datasets=["yeast"], failed=failed))
+    results = StudyResults.load(write_study(tmp_path, datasets=["yeast"], failed=failed, train_sizes=(0.5, 1.0)))
     assert list(LearningCurveDisplay.from_results(results, "f1_micro").lines_) == ["BR", "ML-kNN"]
     assert list(CostDisplay.from_results(results, "f1_micro").points_) == ["BR", "ML-kNN"]
     scatter = FoldScatterDisplay.from_results(results, "f1_micro")

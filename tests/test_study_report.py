@@ -26,9 +26,10 @@ from skdeep.study._folder import StudyFolder
 from skdeep.study._report import _template, write_report
 from skdeep.study._report._answers import as_answers
 from skdeep.study._report._charts import Point, _apart, _labelled, dots, linear, logarithmic
-from skdeep.study._report._tables import is_best, measure_text
+from skdeep.study._report._tables import is_best
 from skdeep.study._results import StudyResults
 from skdeep.study._statistics import average_ranks, corrected_resampled_ttest
+from skdeep.study._wording import measure_text
 from tests.study_folders import LABELS, MEASURES, score_of, target_of, write_study
 
 MODELS = ("BR", "CC", "ML-kNN")

@@ -403,8 +403,8 @@ def test_markdown_holds_means_and_deviations_with_the_best_in_bold(results: Stud
     assert list(tables) == list(DATASETS)
     summary = results.summary()
     for dataset, table in tables.items():
-        assert list(table.columns) == ["f1_micro ↑", "hamming_loss ↓"]
-        for measure, heading, best in (("f1_micro", "f1_micro ↑", "max"), ("hamming_loss", "hamming_loss ↓", "min")):
+        assert list(table.columns) == ["F1 micro ↑", "Hamming loss ↓"]
+        for measure, heading, best in (("f1_micro", "F1 micro ↑", "max"), ("hamming_loss", "Hamming loss ↓", "min")):
             means = summary.loc[dataset][measure, "mean"]
             for model in MODELS:
                 std = summary.loc[(dataset, model), (measure, "std")]
@@ -413,12 +413,46 @@ def test_markdown_holds_means_and_deviations_with_the_best_in_bold(results: Stud
                 assert table.loc[model, heading] == (f"**{cell}**" if is_best else cell)
 
 
+def test_a_table_of_each_measure_has_the_data_sets_and_the_average_rank(results: StudyResults, tmp_path: Path) -> None:
+    results.export(tmp_path / "summary.md", by="measure")
+    tables = read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8"))
+    assert list(tables) == ["F1 micro ↑", "Hamming loss ↓"]
+    summary = results.summary()
+    for (measure, greater), table in zip(results.measures.items(), tables.values(), strict=True):
+        table = table.T if table.index.name == "data set" else table
+        assert list(table.columns) == [*DATASETS, "average rank"]
+        means = summary[measure]["mean"].reset_index().pivot_table("mean", "model", "dataset")
+        ranks = means.rank(ascending=not greater).mean(axis=1)
+        for model in MODELS:
+            for dataset in DATASETS:
+                mean, std, _ = summary.loc[(dataset, model), measure]
+                cell = f"{mean:.3f} ±{std:.3f}".replace("0.", ".")
+                is_best = mean == means[dataset].agg("max" if greater else "min")
+                assert table.loc[model, dataset] == (f"**{cell}**" if is_best else cell)
+            rank = f"{ranks[model]:.2f}"
+            assert table.loc[model, "average rank"] == (f"**{rank}**" if ranks[model] == ranks.min() else rank)
+
+
+def test_models_with_gaps_have_no_average_rank(gaps: StudyResults, tmp_path: Path) -> None:
+    gaps.export(tmp_path / "summary.md", "f1_micro", by="measure")
+    (table,) = read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8")).values()
+    assert "average rank" not in [*table.columns, *table.index]
+    gaps.export(tmp_path / "summary.tex", "f1_micro", by="measure")
+    assert r"\caption{F1 micro $\uparrow$: mean $\pm$" in (tmp_path / "summary.tex").read_text(encoding="utf-8")
+
+
+def test_tables_are_by_data_set_or_by_measure(results: StudyResults, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'by' parameter must be one of 'dataset', 'measure'\. Got 'model'"):
+        results.export(tmp_path / "summary.md", by="model")
+    assert not (tmp_path / "summary.md").exists()
+
+
 def test_models_that_look_alike_are_best_alike(tmp_path: Path) -> None:
     values = {"BR": 0.70011, "CC": 0.70049, "ML-kNN": 0.69949}
     results = StudyResults.load(write_study(tmp_path, datasets=["a"], score=lambda place, *_: values[place[1]]))
     results.export(tmp_path / "summary.md", "f1_micro")
     (table,) = read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8")).values()
-    assert table["f1_micro ↑"].tolist() == ["**.700 ±.000**", "**.700 ±.000**", ".699 ±.000"]
+    assert table["F1 micro ↑"].tolist() == ["**.700 ±.000**", "**.700 ±.000**", ".699 ±.000"]
 
 
 @pytest.mark.parametrize(
@@ -429,7 +463,7 @@ def test_numbers_have_three_digits_and_no_zero_before_the_point(value: float, te
     results = StudyResults.load(write_study(tmp_path, datasets=["a"], models=["BR"], n_folds=1, score=lambda *_: value))
     results.export(tmp_path / "summary.md", "f1_micro")
     (table,) = read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8")).values()
-    assert table.loc["BR", "f1_micro ↑"] == f"**{text}**"
+    assert table.loc["BR", "F1 micro ↑"] == f"**{text}**"
 
 
 def test_models_that_lack_folds_say_so_and_are_not_best(tmp_path: Path) -> None:
@@ -439,7 +473,7 @@ def test_models_that_lack_folds_say_so_and_are_not_best(tmp_path: Path) -> None:
     results = StudyResults.load(folder)
     results.export(tmp_path / "summary.md", "f1_micro")
     (table,) = read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8")).values()
-    assert table["f1_micro ↑"].tolist() == ["**.100 ±.000**", ".900 ±.000 (2 of 3)", "-"]
+    assert table["F1 micro ↑"].tolist() == ["**.100 ±.000**", ".900 ±.000 (2 of 3)", "-"]
 
 
 def test_more_measures_than_models_go_down_the_page(tmp_path: Path) -> None:
@@ -448,12 +482,12 @@ def test_more_measures_than_models_go_down_the_page(tmp_path: Path) -> None:
     results.export(tmp_path / "summary.md")
     for table in read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8")).values():
         assert table.index.name == "measure"
-        assert list(table.index) == [f"{name} ↑" for name in measures]
+        assert list(table.index) == [f"{name.upper()} ↑" for name in measures]
         assert list(table.columns) == list(MODELS)
     results.export(tmp_path / "few.md", ["b", "d"])
     for table in read_markdown((tmp_path / "few.md").read_text(encoding="utf-8")).values():
         assert table.index.name == "model"
-        assert list(table.columns) == ["b ↑", "d ↑"]
+        assert list(table.columns) == ["B ↑", "D ↑"]
 
 
 def test_measures_are_shown_where_they_were_taken(tmp_path: Path) -> None:
@@ -463,8 +497,8 @@ def test_measures_are_shown_where_they_were_taken(tmp_path: Path) -> None:
     results.export(tmp_path / "summary.md")
     tables = read_markdown((tmp_path / "summary.md").read_text(encoding="utf-8"))
     assert {name: list(table.columns) for name, table in tables.items()} == {
-        "a": ["f1_micro ↑"],
-        "b": ["hamming_loss ↓"],
+        "a": ["F1 micro ↑"],
+        "b": ["Hamming loss ↓"],
     }
 
 
@@ -476,7 +510,7 @@ def test_latex_says_what_markdown_says(gaps: StudyResults, tmp_path: Path) -> No
         for model, row in table.iterrows():
             cells = [re.sub(r"\*\*(.*)\*\*", r"\\textbf{\1}", cell).replace("±", r"$\pm$") for cell in row]
             assert f"{model} & {' & '.join(cells)} \\\\" in tex
-    assert r"model & f1\_micro $\uparrow$ & hamming\_loss $\downarrow$ \\" in tex
+    assert r"model & F1 micro $\uparrow$ & Hamming loss $\downarrow$ \\" in tex
 
 
 def test_latex_is_well_formed_whatever_the_names(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from skdeep.inspection._plotting import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, one_axes, pyplot, tidy
-from skdeep.study._export import heading
 from skdeep.study._results import Over, StudyResults, check_measures, one_dataset
 from skdeep.study._statistics import average_ranks, nemenyi_test
+from skdeep.study._wording import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -280,10 +280,12 @@ class LearningCurveDisplay:
         Raises
         ------
         ValueError
-            If there is no such measure or data set, or no unit has a value.
+            If the study has one training size only, there is no such measure or data set, or no unit has a value.
         """
         pyplot(f"{cls.__name__}.from_results")
         units = _units_with(results, measure, dataset)
+        if len(results.manifest["train_sizes"]) == 1:
+            raise ValueError("The study has one training size: a learning curve needs one with train_sizes=[...].")
         groups = units.groupby(["model", "train_size"], sort=False)
         curves = groups.agg(n_train=("n_train", "mean"), mean=(measure, "mean"), std=(measure, "std")).reset_index()
         return cls(curves, score_name=heading(measure, results.measures[measure])).plot(ax=ax)

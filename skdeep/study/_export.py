@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
 
+from skdeep.study._statistics import average_ranks
+from skdeep.study._wording import heading
+
 if TYPE_CHECKING:
     from skdeep.study._results import StudyResults
+
+By = Literal["dataset", "measure"]
 
 _LATEX = str.maketrans(
     {
@@ -29,29 +34,45 @@ _LATEX = str.maketrans(
 _MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in r"\|*`<"})
 
 
+class Column(NamedTuple):
+    """What the models have of a measure, or on a data set, and which of them are to be bold."""
+
+    head: str
+    cells: list[str]
+    bold: list[bool]
+
+
 class Table(NamedTuple):
-    """Cells of one data set, and which of them are to be bold.
+    """Cells of one data set or measure.
 
     Attributes
     ----------
-    dataset : str
-    cells : DataFrame of str
-        Models by measures, or the other way round; its columns' name says which stands at the left.
-    bold : DataFrame of bool
+    title : str
+    corner : str
+        What stands at the left.
+    heads, names : list of str
+        Of the columns and rows.
+    rows : list of sequence of (str, bool)
+        The cells, and whether they are to be bold.
     """
 
-    dataset: str
-    cells: pd.DataFrame
-    bold: pd.DataFrame
+    title: str
+    corner: str
+    heads: list[str]
+    names: list[str]
+    rows: list[Sequence[tuple[str, bool]]]
 
 
-def export_results(results: StudyResults, path: str | os.PathLike[str], measures: Sequence[str]) -> None:
+def export_results(results: StudyResults, path: str | os.PathLike[str], measures: Sequence[str], by: By) -> None:
     """Write the units, or tables of their means, as the suffix says."""
     path = Path(path)
+    makers = {"dataset": tables_by_dataset, "measure": tables_by_measure}
+    if by not in makers:
+        raise ValueError(f"The 'by' parameter must be one of {', '.join(map(repr, makers))}. Got {by!r} instead.")
     writers: dict[str, Callable[[], str]] = {
         ".csv": lambda: units_csv(results, measures),
-        ".md": lambda: to_markdown(summary_tables(results, measures)),
-        ".tex": lambda: to_latex(summary_tables(results, measures)),
+        ".md": lambda: to_markdown(makers[by](results, measures)),
+        ".tex": lambda: to_latex(makers[by](results, measures)),
     }
     if path.suffix not in writers:
         raise ValueError(f"The 'path' parameter must end in one of {', '.join(writers)}. Got {str(path)!r} instead.")
@@ -64,28 +85,32 @@ def units_csv(results: StudyResults, measures: Sequence[str]) -> str:
     return units.drop(columns=[name for name in results.measures if name not in measures]).to_csv(index=False)
 
 
-def summary_tables(results: StudyResults, measures: Sequence[str]) -> Iterator[Table]:
+def tables_by_dataset(results: StudyResults, measures: Sequence[str]) -> Iterator[Table]:
     """A table for each data set, of the measures that it has."""
     summary = results.summary(measures)
     for dataset in results.manifest["datasets"]:
-        if dataset not in summary.index:
-            continue
-        part = summary.loc[dataset]
-        found = [measure for measure in measures if part[measure, "count"].any()]
-        cells, bold = pd.DataFrame(index=part.index), pd.DataFrame(index=part.index)
-        for measure in found:
-            greater = results.measures[measure]
-            cells[heading(measure, greater)] = _cells(part[measure], results.n_folds[dataset])
-            bold[heading(measure, greater)] = _is_best(part[measure], greater)
-        if len(found) > len(part):
-            yield Table(dataset, cells.T.rename_axis(columns="measure"), bold.T)
-        else:
-            yield Table(dataset, cells.rename_axis(columns="model"), bold)
+        places = [(heading(measure, results.measures[measure]), dataset, measure) for measure in measures]
+        if columns := list(_columns(results, summary, places)):
+            yield _table(dataset, list(results.manifest["models"]), columns, "measure")
+
+
+def tables_by_measure(results: StudyResults, measures: Sequence[str]) -> Iterator[Table]:
+    """A table for each measure, of the data sets that have it, and the average rank if there are several."""
+    summary = results.summary(measures)
+    for measure in measures:
+        greater, means = results.measures[measure], results.table(measure)
+        places = [(dataset, dataset, measure) for dataset in results.manifest["datasets"]]
+        columns = list(_columns(results, summary, places))
+        if len(columns) > 1 and means.notna().to_numpy().all():
+            ranks = average_ranks(means, greater_is_better=greater).round(2)
+            columns.append(Column("average rank", [f"{rank:.2f}" for rank in ranks], (ranks == ranks.min()).tolist()))
+        if columns:
+            yield _table(heading(measure, greater), list(results.manifest["models"]), columns, "data set")
 
 
 def to_markdown(tables: Iterator[Table]) -> str:
-    """Tables in Markdown, each under the name of its data set."""
-    return "\n\n".join(f"## {_markdown(table.dataset)}\n\n{_markdown_table(table)}" for table in tables) + "\n"
+    """Tables in Markdown, each under its title."""
+    return "\n\n".join(f"## {_markdown(table.title)}\n\n{_markdown_table(table)}" for table in tables) + "\n"
 
 
 def to_latex(tables: Iterator[Table]) -> str:
@@ -93,15 +118,28 @@ def to_latex(tables: Iterator[Table]) -> str:
     return "\n\n".join(_latex_table(table) for table in tables) + "\n"
 
 
-def heading(measure: str, greater_is_better: bool) -> str:
-    """The measure, with an arrow that says which way is better."""
-    return f"{measure} {'↑' if greater_is_better else '↓'}"
-
-
 def short(number: float) -> str:
     """Three digits behind the point, and no zero before it: ``.167``."""
     text = f"{round(number, 3) + 0.0:.3f}"  # no zero is negative
     return text.replace("0.", ".", 1) if abs(number) < 1 else text
+
+
+def _columns(results: StudyResults, summary: pd.DataFrame, places: Sequence[tuple[str, str, str]]) -> Iterator[Column]:
+    """A column for each head, data set and measure of which there is a value."""
+    for head, dataset, measure in places:
+        part = summary.loc[dataset][measure]
+        if part["count"].any():
+            best = _are_best(part, results.measures[measure])
+            yield Column(head, _cells(part, results.n_folds[dataset]), best)
+
+
+def _table(title: str, models: list[str], columns: list[Column], others: str) -> Table:
+    """Models at the left, unless there are more columns than models."""
+    heads = [column.head for column in columns]
+    marked = [list(zip(column.cells, column.bold, strict=True)) for column in columns]
+    if len(columns) > len(models):
+        return Table(title, others, models, heads, marked)
+    return Table(title, "model", heads, models, list(zip(*marked, strict=True)))
 
 
 def _cells(summary: pd.DataFrame, planned: int) -> list[str]:
@@ -114,21 +152,18 @@ def _cells(summary: pd.DataFrame, planned: int) -> list[str]:
     return cells
 
 
-def _is_best(summary: pd.DataFrame, greater_is_better: bool) -> pd.Series[bool]:
+def _are_best(summary: pd.DataFrame, greater_is_better: bool) -> list[bool]:
     """Which models are best, as far as the digits shown tell; of fewer folds than another, none is."""
     means = summary["mean"].where(summary["count"] == summary["count"].max())
     best = means.max() if greater_is_better else means.min()
-    return means.round(3) == round(best, 3)
+    return (means.round(3) == round(best, 3)).tolist()
 
 
 def _rows(table: Table, escape: Callable[[str], str], bold: Callable[[str], str]) -> Iterator[list[str]]:
     """The heading, then the rows."""
-    yield [str(table.cells.columns.name), *map(escape, table.cells.columns)]
-    for name, cells, marks in zip(table.cells.index, table.cells.to_numpy(), table.bold.to_numpy(), strict=True):
-        yield [
-            escape(name),
-            *(bold(escape(cell)) if mark else escape(cell) for cell, mark in zip(cells, marks, strict=True)),
-        ]
+    yield [table.corner, *map(escape, table.heads)]
+    for name, cells in zip(table.names, table.rows, strict=True):
+        yield [escape(name), *(bold(escape(cell)) if is_bold else escape(cell) for cell, is_bold in cells)]
 
 
 def _markdown(text: str) -> str:
@@ -150,8 +185,8 @@ def _latex_table(table: Table) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            f"\\caption{{{_latex(table.dataset)}: mean $\\pm$ standard deviation over folds, the best in bold.}}",
-            f"\\begin{{tabular}}{{l{'r' * table.cells.shape[1]}}}",
+            f"\\caption{{{_latex(table.title)}: mean $\\pm$ standard deviation over folds, the best in bold.}}",
+            f"\\begin{{tabular}}{{l{'r' * len(table.heads)}}}",
             r"\toprule",
             names,
             r"\midrule",

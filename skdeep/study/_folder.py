@@ -62,7 +62,7 @@ class StudyFolder:
         """
         self.make()
         with _locked(self.path / "lock"):
-            for left in self.path.glob("*/*.part"):
+            for left in (*self.path.glob(".*.part"), *self.path.glob("*/.*.part")):
                 left.unlink(missing_ok=True)
             try:
                 yield

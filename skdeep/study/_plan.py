@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def make_plan(design: Design, folder: Path, *, keep_answers: bool) -> Plan:
         else:
             source = Source(name, digest, None, path, rows)
         datasets[name] = _described(rows, digest)
-        for fold in split_rows(design.cv[name], rows, design.n_repeats[name], design.random_state):
+        for fold in _naming(name, split_rows(design.cv[name], rows, design.n_repeats[name], design.random_state)):
             split_digest, split_path = _write_split(fold, folder / "splits")
             seed = int(np.random.SeedSequence([design.random_state, fold.repeat, fold.fold]).generate_state(1)[0] >> 1)
             for size in design.train_sizes:
@@ -146,6 +147,23 @@ def split_rows(cv: Any, rows: Rows, n_repeats: int, random_state: int) -> Iterat
             yield Fold(repeat + number // n_splits, number % n_splits, *_check_split(split, n_rows))
         if isinstance(getattr(splitter, "random_state", None), int | np.integer):
             splitter.random_state += 1
+
+
+def _naming(dataset: str, folds: Iterator[Fold]) -> Iterator[Fold]:
+    """The same folds; errors and warnings on the way say of which data set."""
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                fold = next(folds, None)
+            except ValueError as error:
+                remedy = " Groups come with a Bunch that has data, target and groups." if "groups" in str(error) else ""
+                raise ValueError(f"The data set {dataset!r} cannot be divided: {error}{remedy}") from error
+        for warning in caught:
+            warnings.warn(f"On the data set {dataset!r}: {warning.message}", warning.category, stacklevel=4)
+        if fold is None:
+            return
+        yield fold
 
 
 def _check_split(split: Any, n_rows: int) -> tuple[Positions, Positions]:

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skdeep._text import listed
-from skdeep.study._export import export_results
+from skdeep.study._export import By, export_results
 from skdeep.study._folder import Record, StudyFolder
 from skdeep.study._statistics import (
     FriedmanResult,
@@ -414,7 +414,8 @@ class StudyResults:
         Returns
         -------
         predictions : Bunch
-            By row of the data set, in its order; rows of folds that failed or were not run yet are left out:
+            By row of the data set, in its order; rows of folds that failed or were not run yet are left out, and a row
+            that several folds test, as those of ``ShuffleSplit`` may, stands there once for each:
 
             - ``rows`` : ndarray of int of shape (n,), positions in the data set;
             - ``target``, ``predicted`` : ndarray of shape (n, n_labels), or of classes of shape (n,);
@@ -443,26 +444,35 @@ class StudyResults:
         files = StudyFolder(self.folder)
         return _pooled([files.answers(digest) for digest in units["digest"]], units["fold"].tolist())
 
-    def export(self, path: str | os.PathLike[str], measures: str | Sequence[str] | None = None) -> None:
+    def export(
+        self, path: str | os.PathLike[str], measures: str | Sequence[str] | None = None, *, by: By = "dataset"
+    ) -> None:
         r"""Write a table to a file.
 
         Parameters
         ----------
         path : str or path
-            Its suffix says what is written: ``.csv``, :attr:`units`; ``.md``, a table for each data set in Markdown;
-            ``.tex``, the same in LaTeX, which needs ``\usepackage{booktabs}``. The tables hold mean ± standard
-            deviation over folds, the best of each measure in bold; a model that lacks folds has their number beside it,
-            and is not called best if another has more. Measures stand side by side, or one below the other if there are
-            more of them than models.
+            Its suffix says what is written: ``.csv``, :attr:`units`; ``.md``, tables in Markdown; ``.tex``, the same
+            in LaTeX, which needs ``\usepackage{booktabs}``. The tables hold mean ± standard deviation over folds, the
+            best in bold; a model that lacks folds has their number beside it, and is not called best if another has
+            more.
         measures : str or sequence of str, default=None
             None is all of them.
+        by : {"dataset", "measure"}, default="dataset"
+            Of what there is a table each: of the data sets, with a column for each measure; or of the measures, with a
+            column for each data set, and of several the average rank if no model lacks a fold. The columns become rows
+            where there are more of them than models.
 
         Raises
         ------
         ValueError
-            If the suffix is another, or there is no such measure.
+            If the suffix or ``by`` is another, or there is no such measure.
+
+        Notes
+        -----
+        What the tests give are DataFrames, which pandas writes: ``results.wilcoxon("f1_macro").to_latex()``.
         """
-        export_results(self, path, check_measures(self, measures))
+        export_results(self, path, check_measures(self, measures), by)
 
     def report(
         self,

@@ -29,10 +29,10 @@ from skdeep.study._report._tables import (
     Table,
     counted,
     main_measures,
-    measure_text,
     summary_table,
     text_row,
 )
+from skdeep.study._wording import measure_text
 
 if TYPE_CHECKING:
     from skdeep.study._report._pictures import Picture

@@ -27,13 +27,13 @@ from skdeep.study._report._tables import (
     Row,
     Table,
     decimals,
-    measure_text,
     number,
     p_text,
     sorted_cell,
     value_cell,
 )
 from skdeep.study._statistics import average_ranks, friedman_test, nemenyi_test, resampled_ttests
+from skdeep.study._wording import measure_text
 
 _MOST_PAIRS = 8  # models up to which all pairs are listed
 _LEVEL = 0.05  # the template and the words below say 5 %

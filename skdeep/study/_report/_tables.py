@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+
+from skdeep.study._wording import measure_text
 
 NO_VALUE = "\N{EN DASH}"
 
@@ -26,7 +27,6 @@ _MAIN = (
 )
 _COSTS = {"fit_seconds": "Fit, s", "predict_seconds": "Predict, s", "peak_mb": "Peak, MB"}
 _SIGNIFICANT = 3
-_ABBREVIATION = re.compile(r"\b(f\d|roc|auc|map)\b")
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,6 @@ def main_measures(measures: Iterable[str]) -> list[str]:
     """The measures that are shown unless others are asked for, the first of which says what the best model is."""
     measures = list(measures)
     return [name for name in _MAIN if name in measures] or measures[: len(_MAIN)]
-
-
-def measure_text(name: str) -> str:
-    """How a measure is written: ``F1 samples``, ``mAP macro``."""
-    words = _ABBREVIATION.sub(lambda found: "mAP" if found[0] == "map" else found[0].upper(), name.replace("_", " "))
-    return words if words[:3] == "mAP" else words[:1].upper() + words[1:]
 
 
 def decimals(values: ArrayLike) -> int:
