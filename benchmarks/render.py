@@ -38,17 +38,24 @@ NOT_YET = "Not measured yet.\n"
 _TABLE = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
 
-def comparison(file: str, *scores: str, data: str | None = None) -> str:
-    """The table of a comparison, the chosen scores only, and the commands that made it.
+def comparison(file: str, *scores: str, data: str = "", models: Sequence[str] | None = None) -> str:
+    """The table of a comparison, the chosen scores and models only, and the commands that made it.
 
-    Of several data sets in a file, the one whose name begins so; of repeated folds, the first.
+    Of several data sets in a file, the one whose name begins so; of repeated folds, the first. Features and weights are
+    left out where all models have the same.
     """
-    records = [record for record in _recorded(file) if record["data"].startswith(data or "")]
-    records = [record for record in records if not record.get("repeat")]
+    records = [
+        record
+        for record in _recorded(file)
+        if record["data"].startswith(data)
+        and not record.get("repeat")
+        and (models is None or record["model"] in models)
+    ]
     if not records:
         return NOT_YET
     headings = {**LABEL_SCORES, **RANKING_SCORES}
     table = summarise(records, {score: headings[score] for score in scores})
+    table = table.drop(columns=[name for name in ("features", "weights") if len(set(table[name])) == 1])
     origins = "\n".join(dict.fromkeys(_origin(record) for record in records))
     return f"{to_markdown(table)}\n\n{records[0]['data']}. {origins}\n"
 
@@ -84,9 +91,9 @@ def _difference(values: np.ndarray[Any, Any], ratio: float) -> str:
     return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
 
 
-def speed(*files: str) -> str:
-    """The ratios of the speed benchmark's parts."""
-    records = [record for record in _recorded(*files) if "ratio" in record]
+def speed(*files: str, what: Sequence[str] = ("",)) -> str:
+    """The ratios of the speed benchmark's parts, of those comparisons whose names begin so."""
+    records = [record for record in _recorded(*files) if "ratio" in record and record["what"].startswith(tuple(what))]
     rows = [
         {
             "what": record["what"],
@@ -137,12 +144,14 @@ def precision(file: str) -> str:
     return _with_origins(rows, records)
 
 
-def finetuning(*files: str) -> str:
-    """The ladder from base rates to fine-tuning."""
-    records = _recorded(*files)
+def finetuning(*, tuned: bool) -> str:
+    """The ladder from base rates to fine-tuning, with tuned thresholds or without."""
+    records = _recorded("finetuning.jsonl", "finetuning-one-size.jsonl", "finetuning-fastai.jsonl")
     if not records:
         return NOT_YET
     table = ladder_table(records)
+    if not tuned:
+        table = table[~table["model"].str.contains("tuned threshold")]
     labels = f"mAP over {', '.join(records[0]['labels'])}."
     origins = "\n".join(dict.fromkeys(_origin(record) for record in records))
     return f"{to_markdown(table)}\n\n{records[0]['data']}, {records[0]['n_folds']} folds. {labels}\n\n{origins}\n"
@@ -170,14 +179,32 @@ def as_is(table: Callable[[list[Record]], pd.DataFrame], file: str) -> str:
     return f"{to_markdown(table(records))}\n\n{_origin(records[0])}\n" if records else NOT_YET
 
 
+_IMAGES = ("f2_at_threshold", "f1_macro", "hamming_loss", "average_precision", "map_macro", "seconds")
 _YEAST = ("hamming_loss", "ranking_loss", "one_error", "coverage", "average_precision", "subset_accuracy")
+# what the first page shows of longer tables
+_YEAST_MODELS = (
+    "label frequencies",
+    "BR, logistic regression",
+    "ECC, logistic regression",
+    "RAkEL, logistic regression",
+    "ML-kNN, k=10",
+    "IBLR-ML, k=10",
+    "BR, calibrated RBF SVM",
+    "MLP 512-512, BCE",
+    "vote of SVM and MLP on kernels of parts",
+)
+_RIVALS = (
+    "scikit-multilearn-ng",
+    "embetter",
+    "DataLoader",
+    "5-fold grid of 12, cache=False",
+    "5-fold grid of 12, joblib.Memory",
+    "fastai / CNNClassifier, an epoch of all six phases",
+)
 TABLES: dict[str, Callable[[], str]] = {
-    "planet": lambda: comparison(
-        "planet.jsonl", "f2_at_threshold", "f1_macro", "hamming_loss", "average_precision", "map_macro", "seconds"
-    ),
-    "scenes": lambda: comparison(
-        "scenes.jsonl", "f2_at_threshold", "f1_macro", "hamming_loss", "average_precision", "map_macro", "seconds"
-    ),
+    "planet": lambda: comparison("planet.jsonl", *_IMAGES),
+    "scenes": lambda: comparison("scenes.jsonl", *_IMAGES),
+    "yeast-in-short": lambda: comparison("yeast.jsonl", *_YEAST, data="yeast, 10-fold", models=_YEAST_MODELS),
     "yeast": lambda: comparison("yeast.jsonl", *_YEAST, data="yeast, official split"),
     "yeast-10-fold": lambda: comparison("yeast.jsonl", *_YEAST, data="yeast, 10-fold"),
     "yeast-repeats": lambda: differences(
@@ -193,19 +220,27 @@ TABLES: dict[str, Callable[[], str]] = {
     "scaling": lambda: as_is(scaling_table, "scaling.jsonl"),
     "study": lambda: speed("speed-study.jsonl"),
     "stratification": lambda: as_is(stratification_table, "stratification.jsonl"),
+    "mlknn": lambda: speed("speed-mlknn.jsonl"),
     "transformations": lambda: speed("speed-transformations.jsonl"),
     "thresholds": lambda: thresholds("speed-thresholds.jsonl"),
-    "speed": lambda: speed(
+    "extraction": lambda: speed("speed-extraction.jsonl"),
+    "precision": lambda: speed("speed-precision.jsonl"),
+    "precision-scores": lambda: precision("speed-precision.jsonl"),
+    "rivals": lambda: speed("speed-rivals.jsonl"),
+    "grid": lambda: speed("speed-grid.jsonl"),
+    "lookup": lambda: lookup("speed-lookup.jsonl"),
+    "training": lambda: speed("speed-training.jsonl"),
+    "fastai": lambda: speed("speed-fastai.jsonl"),
+    "finetuning": lambda: finetuning(tuned=True),
+    "finetuning-in-short": lambda: finetuning(tuned=False),
+    "speed-in-short": lambda: speed(
         "speed-mlknn.jsonl",
-        "speed-extraction.jsonl",
-        "speed-precision.jsonl",
+        "speed-transformations.jsonl",
         "speed-rivals.jsonl",
         "speed-grid.jsonl",
+        "speed-fastai.jsonl",
+        what=_RIVALS,
     ),
-    "finetuning": lambda: finetuning("finetuning.jsonl", "finetuning-one-size.jsonl", "finetuning-fastai.jsonl"),
-    "training": lambda: speed("speed-training.jsonl", "speed-fastai.jsonl"),
-    "lookup": lambda: lookup("speed-lookup.jsonl"),
-    "precision": lambda: precision("speed-precision.jsonl"),
 }
 
 

@@ -285,7 +285,7 @@ def test_readme_tables_say_what_the_records_say():
 
 def test_tables_without_records_say_so(tmp_path, monkeypatch):
     monkeypatch.setattr(render, "RESULTS", tmp_path)
-    for name in ("speed", "lookup", "precision"):
+    for name in ("speed-in-short", "lookup", "precision", "precision-scores", "finetuning"):
         assert render.TABLES[name]() == "Not measured yet.\n"
 
 
