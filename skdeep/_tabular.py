@@ -76,7 +76,7 @@ class TabularClassifier(DeepClassifier):
         The learnt threshold after ``criterion="bp_mll"``.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during ``fit``, where X has string names.
 
     See Also

@@ -79,7 +79,9 @@ def make_aerial_scenes(
         target : ndarray or DataFrame of int64 of shape (n_samples, 17)
             The label indicator.
         target_names : list of str
+            The tags in alphabetical order.
         DESCR : str
+            What the data set is, in a sentence.
 
     Raises
     ------

@@ -71,6 +71,7 @@ def load_image_folder(
         target_names : list of str
             The names of the folders, in the same order.
         DESCR : str
+            What the data set is, in a sentence.
 
     Raises
     ------
@@ -187,6 +188,7 @@ def load_image_csv(
         image_names : ndarray of str of shape (n_samples,)
             As they stand in the file.
         DESCR : str
+            What the data set is, in a sentence.
 
     Raises
     ------

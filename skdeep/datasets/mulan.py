@@ -73,9 +73,11 @@ def load_mulan(
         target : ndarray or DataFrame of int64 of shape (n_samples, n_labels)
             The label indicator.
         feature_names : list of str
+            The features in the order of the columns.
         target_names : list of str
             The labels in the order of the file's attributes, whatever the order of ``labels``.
         DESCR : str
+            What the data set is, in a sentence.
 
     Raises
     ------

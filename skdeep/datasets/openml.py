@@ -41,12 +41,15 @@ def fetch_yeast(*, data_home: str | os.PathLike[str] | None = None, as_frame: bo
         Dictionary-like object, with the following attributes.
 
         data : ndarray or DataFrame of float64 of shape (2417, 103)
+            The features.
         target : ndarray or DataFrame of int64 of shape (2417, 14)
             The label indicator.
         feature_names : list of str
+            The features in the order of the columns.
         target_names : list of str
             ``Class1`` to ``Class14``.
         DESCR : str
+            What OpenML says of it.
 
     Raises
     ------

@@ -44,7 +44,9 @@ def load_planet(folder: str | os.PathLike[str], *, as_frame: bool = False) -> Bu
         target_names : list of str
             The tags in alphabetical order: 17 in the competition's file.
         image_names : ndarray of str of shape (n_samples,)
+            As they stand in the file.
         DESCR : str
+            What the data set is, in a sentence.
 
     Raises
     ------

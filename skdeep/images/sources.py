@@ -84,7 +84,7 @@ class Images(ABC):
 
         Returns
         -------
-        pixels : tensor of shape (n_channels, *geometry.size)
+        pixels : tensor of shape (n_channels, height, width)
             uint8, or float32 from 0 to 1. Nobody may write into it: it may be a view of X. The channels lie side by
             side in memory, but where X has them apart.
 

@@ -53,7 +53,7 @@ class MultilabelBaggingClassifier(VotingEnsemble):
         The fitted clones.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also
@@ -192,7 +192,7 @@ class EnsembleOfClassifierChains(MultilabelBaggingClassifier):
         The fitted chains.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

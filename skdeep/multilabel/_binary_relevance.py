@@ -47,7 +47,7 @@ class BinaryRelevance(ProblemTransformation):
         :class:`~sklearn.dummy.DummyClassifier` with that value: its probability is 0 or 1 exactly.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

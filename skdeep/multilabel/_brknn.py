@@ -43,7 +43,7 @@ class BRkNN(NeighborsClassifier):
         The fitted search: a :class:`~sklearn.neighbors.NearestNeighbors`, or torch's.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if ``X`` was a DataFrame with column names that are all strings.
 
     See Also

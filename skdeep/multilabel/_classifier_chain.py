@@ -83,7 +83,7 @@ class ClassifierChain(ProblemTransformation):
         one value only in training gets a :class:`~sklearn.dummy.DummyClassifier` with that value.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

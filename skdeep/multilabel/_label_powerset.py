@@ -35,7 +35,7 @@ class LabelPowerset(ProblemTransformation):
         The fitted base. If all training rows have the same labels it is a :class:`~sklearn.dummy.DummyClassifier`.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

@@ -51,7 +51,7 @@ class CalibratedLabelRanking(VotingEnsemble):
         :class:`~sklearn.dummy.DummyClassifier`.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

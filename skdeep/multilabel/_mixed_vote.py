@@ -49,7 +49,7 @@ class MultilabelVotingClassifier(DecidesByProbability, ClassifierMixin, _BaseHet
         The fitted ones.
     n_features_in_ : int
         Number of features, if the first classifier counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the first classifier knows them.
 
     See Also

@@ -52,7 +52,7 @@ class PrunedSets(LabelPowerset):
         The fitted base. If there is one frequent label set only it is a :class:`~sklearn.dummy.DummyClassifier`.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also
@@ -192,7 +192,7 @@ class EnsembleOfPrunedSets(MultilabelBaggingClassifier):
         The fitted members.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

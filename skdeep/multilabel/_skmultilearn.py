@@ -66,7 +66,7 @@ class SkMultilearnClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         Labels with one value are predicted with that value.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if ``X`` was a DataFrame with column names that are all strings.
 
     Notes

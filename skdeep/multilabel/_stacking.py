@@ -63,7 +63,7 @@ class StackedBinaryRelevance(ProblemTransformation):
         What the second level sees of the first.
     n_features_in_ : int
         Number of features, if the base counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the base knows them.
 
     See Also

@@ -64,7 +64,7 @@ class MultilabelThresholdCV(OutOfFoldLearner):
         The columns of ``y`` if it was a DataFrame, else ``"y0", "y1", ...``.
     n_features_in_ : int
         Number of features, if the estimator counts them.
-    feature_names_in_ : ndarray of object of shape (n_features_in_,)
+    feature_names_in_ : ndarray of object of shape (`n_features_in_`,)
         Names of the features, if the estimator knows them.
 
     See Also

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -52,7 +52,7 @@ class Table(NamedTuple):
         What stands at the left.
     heads, names : list of str
         Of the columns and rows.
-    rows : list of sequence of (str, bool)
+    rows : sequence of sequence of (str, bool)
         The cells, and whether they are to be bold.
     """
 
@@ -60,7 +60,7 @@ class Table(NamedTuple):
     corner: str
     heads: list[str]
     names: list[str]
-    rows: list[Sequence[tuple[str, bool]]]
+    rows: Sequence[Sequence[tuple[str, bool]]]
 
 
 def export_results(results: StudyResults, path: str | os.PathLike[str], measures: Sequence[str], by: By) -> None:
@@ -127,7 +127,7 @@ def short(number: float) -> str:
 def _columns(results: StudyResults, summary: pd.DataFrame, places: Sequence[tuple[str, str, str]]) -> Iterator[Column]:
     """A column for each head, data set and measure of which there is a value."""
     for head, dataset, measure in places:
-        part = summary.loc[dataset][measure]
+        part: Any = summary.loc[dataset][measure]
         if part["count"].any():
             best = _are_best(part, results.measures[measure])
             yield Column(head, _cells(part, results.n_folds[dataset]), best)
