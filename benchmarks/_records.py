@@ -47,7 +47,7 @@ def environment() -> Record:
         "command": " ".join([f"python -m {_module_name()}", *sys.argv[1:]]),
         "commit": _commit(),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": ", ".join([platform.machine(), f"{os.cpu_count()} cores", *_processor(Path("/proc/cpuinfo"))]),
         "versions": {package: version(package) for package in _PACKAGES},
     }
 
@@ -117,6 +117,19 @@ def _short(number: float) -> str:
 def _module_name() -> str:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name if spec else "benchmarks"
+
+
+def _processor(information: Path) -> Iterator[str]:
+    """The processor, and what it has to multiply bf16 with, where the system tells."""
+    try:
+        lines = information.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    told = {name.strip(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
+    if "model name" in told:
+        yield told["model name"]
+    flags = told.get("flags", "").split()
+    yield from (text for flag, text in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags)
 
 
 def _commit() -> str:

@@ -225,6 +225,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "thresholds": lambda: thresholds("speed-thresholds.jsonl"),
     "extraction": lambda: speed("speed-extraction.jsonl"),
     "precision": lambda: speed("speed-precision.jsonl"),
+    "precision-avx512": lambda: speed("speed-precision-avx512.jsonl"),
     "precision-scores": lambda: precision("speed-precision.jsonl"),
     "rivals": lambda: speed("speed-rivals.jsonl"),
     "grid": lambda: speed("speed-grid.jsonl"),

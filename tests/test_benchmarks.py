@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import _fastai, _grid, _lookup, finetuning, generated, planet, render, speed, yeast
 from benchmarks._rates import rate_against_batch_size
-from benchmarks._records import LABEL_SCORES, RANKING_SCORES, read_records, summarise, to_markdown
+from benchmarks._records import LABEL_SCORES, RANKING_SCORES, _processor, read_records, summarise, to_markdown
 from benchmarks._timing import check_agreement, median_interval
 from skdeep.datasets import make_aerial_scenes
 from skdeep.exceptions import WeightsUnavailableError
@@ -305,6 +305,15 @@ def test_speed_table_names_few_pairs(tmp_path, monkeypatch):
     few, enough = render.speed("some.jsonl").splitlines()[2:4]
     assert "| 2.00 [1.50, 2.50] (range of 5 pairs) |" in few
     assert "| 2.00 [1.50, 2.50] |" in enough
+
+
+def test_machines_name_their_processor_and_what_multiplies_bf16(tmp_path):
+    information = tmp_path / "cpuinfo"
+    assert list(_processor(information)) == []
+    information.write_text("processor\t: 0\nmodel name\t: Some CPU: 2 GHz\nflags\t\t: fpu avx512_bf16 amx_bf16 sse\n")
+    assert list(_processor(information)) == ["Some CPU: 2 GHz", "AMX", "AVX512-BF16"]
+    information.write_text("flags : fpu avx2\n")
+    assert list(_processor(information)) == []
 
 
 def test_records_of_results_name_their_commit_and_versions():
