@@ -50,6 +50,7 @@ from skdeep.training import (
     OPTIMIZERS,
     Batches,
     Checkpoint,
+    Criterion,
     ImageChange,
     ImageRows,
     Phase,
@@ -77,6 +78,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
 
     The type of ``y`` decides what is learnt: two classes, several classes, or one decision for each label. The head is
     batch normalisation, dropout and one linear layer on the backbone's activations and the numbers beside the images.
+    Its biases begin at the log-odds of the labels, or the logarithms of the classes' shares, in the training data,
+    weighted as the loss weighs them [1]_, so that few steps do not leave rare labels as likely as common ones.
 
     Parameters
     ----------
@@ -205,6 +208,11 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     See Also
     --------
     CNNFeatureExtractor : Features for any other estimator.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollár, "Focal loss for dense object detection", ICCV 2017,
+       section 3.3: the prior of a rare class in the initialisation of its output.
 
     Examples
     --------
@@ -687,6 +695,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         if not plan.goes_on:
             n_side_features = plan.learnt.X.format.n_side_features
             head = _Head(plan.n_features, plan.targets.n_outputs, self.dropout, n_side_features, self.optimizer)
+            prior = plan.criterion.prior(plan.learnt.targets, plan.learnt.weights, plan.targets.n_outputs)
+            if prior is not None:
+                head.begin_with(prior)
         else:
             module = copy.deepcopy(self.net_.module_).to(plan.device)
             is_whole = isinstance(module, _ImageNetwork)
@@ -891,7 +902,7 @@ class _Plan:
     learnt: Sample
     held: Sample | None
     score: Callable[[NDArray[np.float64]], float] | None
-    criterion: nn.Module
+    criterion: Criterion
     augmentation: Augmentation | None
     precision: str
     device: str
@@ -942,6 +953,11 @@ class _Head(nn.Module):
             with torch.no_grad():
                 weight: Any = self.layers[2].weight
                 weight[:, -n_side_features:] = 0
+
+    def begin_with(self, logits: NDArray[np.float64]) -> None:
+        """Answer every row about so before anything is learnt."""
+        with torch.no_grad():
+            self.layers[2].bias.copy_(torch.from_numpy(logits))  # type: ignore[operator]
 
     def forward(self, table: torch.Tensor) -> torch.Tensor:
         if self.side_scale is None:

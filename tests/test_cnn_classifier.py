@@ -88,6 +88,19 @@ def test_label_names_come_from_a_dataframe() -> None:
     assert colours().fit(X, pd.DataFrame(Y, columns=["red", "green"])).label_names_.tolist() == ["red", "green"]
 
 
+@pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
+def test_the_head_begins_at_what_is_usual(phases: str) -> None:
+    X, _ = make_scenes()
+    Y = (np.random.default_rng(0).random((len(X), 3)) < [0.1, 0.5, 0.9]).astype(int)
+    module: Any = quick(phases=phases, lr=1e-12).fit(X, Y).net_.module_
+    bias = (module.head if phases == "from_scratch" else module).layers[2].bias
+    np.testing.assert_allclose(
+        bias.detach(), np.log(Y.sum(axis=0) + 0.5) - np.log((1 - Y).sum(axis=0) + 0.5), rtol=1e-5
+    )
+    again: Any = quick(phases=phases, lr=1e-12, criterion="bp_mll").fit(X, Y).net_.module_
+    assert np.abs((again.head if phases == "from_scratch" else again).layers[2].bias.detach()).max() < 0.5
+
+
 def test_the_whole_network_learns_to_tell_bright_from_dark() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(64) % 2

@@ -642,3 +642,52 @@ def test_criteria_are_copied_and_pickled_with_their_weights(weights: dict[str, A
     expected = losses(criterion, logits, values)
     for other in (copy.deepcopy(criterion), pickle.loads(pickle.dumps(criterion))):
         assert_array_equal(losses(other, logits, values), expected)
+
+
+def slope_at_prior(criterion: Criterion, targets: Array, weights: Array, n_outputs: int) -> Array:
+    """What a constant answer at the prior would change of the mean loss."""
+    prior = criterion.prior(targets, weights, n_outputs)
+    assert prior is not None
+    bias = torch.tensor(prior, requires_grad=True)
+    of_rows = torch.tensor(targets) if targets.ndim == 1 else torch.tensor(targets, dtype=torch.float64)
+    losses = criterion.double()(bias.expand(len(targets), -1), of_rows)
+    (losses * torch.tensor(weights)).mean().backward()
+    assert bias.grad is not None
+    return bias.grad.numpy()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"class_weight": "balanced"}, {"class_weight": [{0: 2, 1: 1}, {1: 3}, {}]}, {"pos_weight": [0.5, 2, 7]}],
+)
+def test_prior_of_labels_is_their_best_constant_answer(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    indicator = (rng.random((5000, 3)) < [0.02, 0.3, 0.9]).astype(int)
+    weights = rng.random(5000)
+    criterion = make_criterion("bce", check_targets(indicator, indicator), **options, weights=weights)
+    assert_allclose(slope_at_prior(criterion, indicator, weights, 3), 0, atol=1e-4)
+    if not options:
+        assert_allclose(expit(criterion.prior(indicator, weights, 3)), weights @ indicator / weights.sum(), atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{}, {"class_weight": "balanced"}, {"class_weight": {"a": 5, "c": 0.1}}])
+def test_prior_of_classes_is_their_best_constant_answer(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.choice(["a", "b", "c"], 5000, p=[0.05, 0.15, 0.8])
+    targets, weights = check_targets(y, y), rng.random(5000)
+    criterion = make_criterion("cross_entropy", targets, **options, weights=weights)
+    assert_allclose(slope_at_prior(criterion, targets.columns, weights, 3), 0, atol=2e-4)
+    assert_allclose(softmax(criterion.prior(targets.columns, weights, 3)).sum(), 1)
+
+
+def test_prior_of_what_never_occurs_is_finite() -> None:
+    labels = BinaryCrossEntropy().prior(np.array([[0, 1], [0, 1]]), np.ones(2), 2)
+    assert_allclose(labels, [np.log(0.5 / 2.5), np.log(2.5 / 0.5)])
+    assert_allclose(BinaryCrossEntropy().prior(np.array([0, 1, 0]), np.ones(3), 1), [np.log(1.5 / 2.5)])
+    assert_allclose(softmax(CrossEntropy().prior(np.array([0, 0, 1]), np.ones(3), 3)), np.array([2.5, 1.5, 0.5]) / 4.5)
+
+
+def test_losses_of_rankings_and_of_users_have_no_prior() -> None:
+    targets = check_targets(LABELS, LABELS)
+    for criterion in (BPMLL(), make_criterion(F.binary_cross_entropy_with_logits, targets)):
+        assert criterion.prior(LABELS, np.ones(5), 3) is None

@@ -39,6 +39,23 @@ class Criterion(nn.Module):
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Losses of shape (n_rows,)."""
 
+    def prior(self, targets: NDArray[Any], weights: NDArray[np.float64], n_outputs: int) -> NDArray[np.float64] | None:
+        """Logits to begin with, which answer every row as often as the targets do; None where the loss knows none.
+
+        Half a row of each answer is added, so that what never occurs is unlikely and not impossible.
+
+        Parameters
+        ----------
+        targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        weights : ndarray of shape (n_rows,)
+        n_outputs : int
+
+        Returns
+        -------
+        logits : ndarray of shape (n_outputs,) or None
+        """
+        return None
+
 
 class LabelCriterion(Criterion):
     r"""A loss of yes-or-no decisions, averaged over the labels of a row.
@@ -82,6 +99,17 @@ class LabelCriterion(Criterion):
             negative, positive = negative * self.side_weights[0], positive * self.side_weights[1]
         return (targets * positive + (1 - targets) * negative).mean(dim=1)
 
+    def prior(self, targets: NDArray[Any], weights: NDArray[np.float64], n_outputs: int) -> NDArray[np.float64]:
+        """Log-odds of the labels, their sides weighing as in the loss."""
+        weights = weights / weights.mean()
+        targets = targets.reshape(len(targets), n_outputs)
+        sides = np.stack([weights @ (1 - targets), weights @ targets])
+        if self.side_weights is not None:
+            sides = sides * self.side_weights.numpy()
+        if self.pos_weight is not None:
+            sides[1] *= self.pos_weight.numpy()
+        return np.diff(np.log(sides + 0.5), axis=0)[0]
+
 
 class ClassCriterion(Criterion):
     """A loss of one class among several.
@@ -119,6 +147,13 @@ class ClassCriterion(Criterion):
         if targets.ndim == 1:
             return losses.gather(1, targets[:, None])[:, 0]
         return (targets * losses).sum(dim=1)
+
+    def prior(self, targets: NDArray[Any], weights: NDArray[np.float64], n_outputs: int) -> NDArray[np.float64]:
+        """Logarithms of the classes' shares, their rows weighing as in the loss."""
+        totals = np.bincount(targets, weights / weights.mean(), minlength=n_outputs)
+        if self.class_weights is not None:
+            totals = totals * self.class_weights.numpy()
+        return np.log((totals + 0.5) / (totals + 0.5).sum())
 
 
 class BinaryCrossEntropy(LabelCriterion):
