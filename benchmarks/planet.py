@@ -75,9 +75,8 @@ def models(sources: Sequence[Source], *, image_size: int | None, preset: Preset)
         if weights is not None:
             rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
         if weights is not None and preset == "full":
-            rows.append(
-                Model("CNN, fine-tuned", backbone, shown, finetuned(backbone, weights, sizes=[128], max_epochs=4))
-            )
+            tuned = finetuned(backbone, weights, sizes=[128], max_epochs=4, lr="auto")
+            rows.append(Model("CNN, fine-tuned", backbone, shown, tuned))
     if len(trained) > 1:
         extractors = [_extractor(*source, image_size) for source in trained]
         together = " + ".join(name for name, _ in trained)
@@ -129,7 +128,9 @@ def _other_rows(
     ]
 
 
-def finetuned(backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None) -> CNNClassifier:
+def finetuned(
+    backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None, lr: float | str
+) -> CNNClassifier:
     """The Planet recipe's last two phases, the head and then all layers, at each of some sizes; None is its epochs."""
     recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
     return CNNClassifier(
@@ -142,7 +143,7 @@ def finetuned(backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: 
         ],
         augmentation="top_down",
         averaging="ema",
-        lr=2e-3,
+        lr=lr,
         weight_decay=0.01,
         random_state=0,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
+from skdeep._wholefile import written_whole
 from skdeep.study._statistics import average_ranks
 from skdeep.study._wording import heading
 
@@ -76,7 +77,8 @@ def export_results(results: StudyResults, path: str | os.PathLike[str], measures
     }
     if path.suffix not in writers:
         raise ValueError(f"The 'path' parameter must end in one of {', '.join(writers)}. Got {str(path)!r} instead.")
-    path.write_text(writers[path.suffix](), encoding="utf-8")
+    with written_whole(path) as draft:
+        draft.write_text(writers[path.suffix](), encoding="utf-8")
 
 
 def units_csv(results: StudyResults, measures: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.utils._param_validation import Interval, validate_params
 
 from skdeep._text import listed
+from skdeep._wholefile import written_whole
 from skdeep.study._report._contents import Page
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def write_report(
     page = Page(results, title, images or {}, n_images)
     html = template.render(page=page, css=_read("report.css"), js=_read("report.js"))
     path = Path(path)
-    path.write_text(html, encoding="utf-8")
+    with written_whole(path) as draft:
+        draft.write_text(html, encoding="utf-8")
     return path
 
 
