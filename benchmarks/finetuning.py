@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from benchmarks._comparison import Split, k_folds
-from benchmarks._fastai import LR, run_fastai
+from benchmarks._fastai import run_fastai
 from benchmarks._records import Record, default_output, environment, open_output, to_markdown, write_record
 from benchmarks.planet import ColourStatistics, finetuned, on_features
 from skdeep import CNNFeatureExtractor
@@ -78,8 +78,7 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
     relevance = BinaryRelevance(LogisticRegression(C=0.003, max_iter=1000))
     backbone, weights = arguments.backbone, arguments.weights
     sizes = (32, 32, 32) if arguments.smoke else (64, 128, 256)
-    max_epochs = 1 if arguments.smoke else arguments.max_epochs
-    learning = partial(finetuned, backbone, weights, max_epochs=max_epochs, lr=LR)
+    learning = partial(finetuned, backbone, weights, max_epochs=1 if arguments.smoke else arguments.max_epochs)
 
     def features(weights: str | None) -> Any:
         size = sizes[0] if arguments.smoke else 224

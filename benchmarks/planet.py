@@ -75,8 +75,9 @@ def models(sources: Sequence[Source], *, image_size: int | None, preset: Preset)
         if weights is not None:
             rows += _other_rows(extractor, backbone, shown, regularisation, smoke=smoke)
         if weights is not None and preset == "full":
-            tuned = finetuned(backbone, weights, sizes=[128], max_epochs=4, lr="auto")
-            rows.append(Model("CNN, fine-tuned", backbone, shown, tuned))
+            rows.append(
+                Model("CNN, fine-tuned", backbone, shown, finetuned(backbone, weights, sizes=[128], max_epochs=4))
+            )
     if len(trained) > 1:
         extractors = [_extractor(*source, image_size) for source in trained]
         together = " + ".join(name for name, _ in trained)
@@ -128,9 +129,7 @@ def _other_rows(
     ]
 
 
-def finetuned(
-    backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None, lr: float | str
-) -> CNNClassifier:
+def finetuned(backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None) -> CNNClassifier:
     """The Planet recipe's last two phases, the head and then all layers, at each of some sizes; None is its epochs."""
     recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
     return CNNClassifier(
@@ -143,7 +142,7 @@ def finetuned(
         ],
         augmentation="top_down",
         averaging="ema",
-        lr=lr,
+        lr=2e-3,
         weight_decay=0.01,
         random_state=0,
     )
