@@ -32,6 +32,7 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from benchmarks._comparison import Data, Model, Preset, add_options, compare, shuffled, study_folder
+from benchmarks._fastai import LR
 from benchmarks._records import Record
 from skdeep import CNNClassifier, CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
@@ -142,7 +143,7 @@ def finetuned(backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: 
         ],
         augmentation="top_down",
         averaging="ema",
-        lr=2e-3,
+        lr=LR,
         weight_decay=0.01,
         random_state=0,
     )

@@ -25,3 +25,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def drafts_left(folder: Path) -> Iterator[Path]:
+    """What writers that were killed have left in a folder."""
+    return folder.glob(".*.part")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdeep._wholefile import written_whole
+from skdeep._wholefile import drafts_left, written_whole
 
 if sys.platform != "win32":
     import fcntl
@@ -62,8 +62,9 @@ class StudyFolder:
         """
         self.make()
         with _locked(self.path / "lock"):
-            for left in (*self.path.glob(".*.part"), *self.path.glob("*/.*.part")):
-                left.unlink(missing_ok=True)
+            for folder in (self.path, *self.path.glob("*/")):
+                for left in drafts_left(folder):
+                    left.unlink(missing_ok=True)
             try:
                 yield
             finally:

@@ -101,9 +101,7 @@ class LabelCriterion(Criterion):
 
     def prior(self, targets: NDArray[Any], weights: NDArray[np.float64], n_outputs: int) -> NDArray[np.float64]:
         """Log-odds of the labels, their sides weighing as in the loss."""
-        weights = weights / weights.mean()
-        targets = targets.reshape(len(targets), n_outputs)
-        sides = np.stack([weights @ (1 - targets), weights @ targets])
+        sides = _totals(targets.reshape(-1, n_outputs), weights / weights.mean(), n_outputs)
         if self.side_weights is not None:
             sides = sides * self.side_weights.numpy()
         if self.pos_weight is not None:
@@ -150,7 +148,7 @@ class ClassCriterion(Criterion):
 
     def prior(self, targets: NDArray[Any], weights: NDArray[np.float64], n_outputs: int) -> NDArray[np.float64]:
         """Logarithms of the classes' shares, their rows weighing as in the loss."""
-        totals = np.bincount(targets, weights / weights.mean(), minlength=n_outputs)
+        (totals,) = _totals(targets, weights / weights.mean(), n_outputs).T
         if self.class_weights is not None:
             totals = totals * self.class_weights.numpy()
         return np.log((totals + 0.5) / (totals + 0.5).sum())
@@ -430,9 +428,9 @@ def make_criterion(
     if isinstance(made, ClassCriterion) and given["pos_weight"]:
         raise ValueError("pos_weight is for two classes and for labels, got multiclass targets: use class_weight.")
     if class_weight is not None:
-        _weigh_classes(made, class_weight, targets, _totals(targets, weights))
+        _weigh_classes(made, class_weight, targets, _totals(targets.values, weights, len(targets.classes)))
     if pos_weight is not None:
-        made.pos_weight = _tensor(_pos_weights(pos_weight, _totals(targets, weights)))
+        made.pos_weight = _tensor(_pos_weights(pos_weight, _totals(targets.values, weights, len(targets.classes))))
     return made
 
 
@@ -502,13 +500,12 @@ def _weigh_classes(made: nn.Module, class_weight: ClassWeight, targets: Targets,
         made.side_weights = _tensor(found)
 
 
-def _totals(targets: Targets, weights: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """The weight of each class, of shape (n_classes, 1); of each label's two sides, of shape (2, n_labels)."""
-    values = targets.values
+def _totals(values: NDArray[Any], weights: NDArray[np.float64] | None, n_classes: int) -> NDArray[np.float64]:
+    """The weight of each class, of shape (n_classes, 1); of an indicator's two sides, of shape (2, n_labels)."""
     weights = np.ones(len(values)) if weights is None else weights
-    if targets.kind == "multilabel":
+    if values.ndim == 2:
         return np.stack([weights @ (values == side) for side in (0, 1)])
-    totals = np.bincount(values, weights, minlength=len(targets.classes))
+    totals = np.bincount(values, weights, minlength=n_classes)
     return totals.astype(np.float64)[:, None]
 
 
