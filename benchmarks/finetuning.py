@@ -36,6 +36,7 @@ from benchmarks._records import Record, default_output, environment, open_output
 from benchmarks.planet import ColourStatistics, finetuned, on_features
 from skdeep import CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
+from skdeep.images import Augmentation
 from skdeep.multilabel import BinaryRelevance, optimal_thresholds
 from skdeep.training import resolve_phases
 
@@ -51,9 +52,11 @@ STEPS = (
     "fine-tuning at one size",
     "progressive sizes",
     "test-time augmentation",
+    "mixup",
     "fastai",
 )
 N_VIEWS = 7  # of test-time augmentation, beside the plain one
+MIXUP = 0.2
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,11 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
         Rung("features of the pretrained network", features(weights)),
         Rung("fine-tuning at one size", learning(sizes=sizes[-1:])),
         Rung("progressive sizes", learning(sizes=sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
+        Rung(
+            "mixup",
+            learning(sizes=sizes).set_params(augmentation=Augmentation("top_down", mixup=MIXUP)),
+            {"mixup, test-time augmentation": {"tta": N_VIEWS}},
+        ),
     ]
 
 
@@ -113,13 +121,15 @@ def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Ar
     return {name: (probabilities[name], seconds[name]) for name in rows}
 
 
-def climb_with_fastai(arguments: argparse.Namespace, data: Bunch, folds: Sequence[Split]) -> dict[str, Any]:
+def climb_with_fastai(
+    arguments: argparse.Namespace, name: str, mixup: float, data: Bunch, folds: Sequence[Split]
+) -> dict[str, Any]:
     """The same of fastai, which works in an environment of its own, through the same phases."""
     phases = resolve_phases("planet", lr=None, max_epochs=arguments.max_epochs, image_size=None)
-    found = run_fastai(arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases)
+    found = run_fastai(arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases, mixup)
     return {
-        "fastai": (found["plain"], np.column_stack([found["seconds"], found["plain_seconds"]])),
-        "fastai, test-time augmentation": (found["tta"], np.column_stack([found["seconds"], found["tta_seconds"]])),
+        name: (found["plain"], np.column_stack([found["seconds"], found["plain_seconds"]])),
+        f"{name}, test-time augmentation": (found["tta"], np.column_stack([found["seconds"], found["tta_seconds"]])),
     }
 
 
@@ -190,8 +200,9 @@ def _climbed(
     for rung in ladder(arguments):
         if chosen(rung.name):
             yield climb(rung, data, folds)
-    if arguments.fastai_python and chosen("fastai"):
-        yield climb_with_fastai(arguments, data, folds)
+    for name, mixup in (("fastai", 0.0), ("fastai, mixup", MIXUP)):
+        if arguments.fastai_python and chosen(name):
+            yield climb_with_fastai(arguments, name, mixup, data, folds)
 
 
 def _records(climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequence[Split]) -> Iterator[Record]:
