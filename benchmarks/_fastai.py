@@ -59,13 +59,7 @@ def run(arguments: argparse.Namespace) -> Iterator[Record]:
 
 
 def run_fastai(
-    python: str,
-    paths: Sequence[str],
-    target: Array,
-    folds: Sequence[Split],
-    weights: str,
-    phases: Sequence[Phase],
-    mixup: float = 0.0,
+    python: str, paths: Sequence[str], target: Array, folds: Sequence[Split], weights: str, phases: Sequence[Phase]
 ) -> dict[str, Array]:
     """What ``_fastai_rival.py`` gives: out-of-fold probabilities, and seconds."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -79,7 +73,6 @@ def run_fastai(
                     "weights": str(weights),
                     "batch_size": BATCH_SIZE,
                     "lr": LR,
-                    "mixup": mixup,
                     "phases": [
                         {"size": phase.image_size, "train": phase.train, "epochs": phase.max_epochs} for phase in phases
                     ],

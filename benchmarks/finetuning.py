@@ -36,8 +36,7 @@ from benchmarks._records import Record, default_output, environment, open_output
 from benchmarks.planet import ColourStatistics, finetuned, on_features
 from skdeep import CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
-from skdeep.images import Augmentation
-from skdeep.multilabel import BinaryRelevance, optimal_thresholds
+from skdeep.multilabel import BinaryRelevance, MultilabelVotingClassifier, optimal_thresholds
 from skdeep.training import resolve_phases
 
 Array = np.ndarray[Any, Any]
@@ -52,11 +51,10 @@ STEPS = (
     "fine-tuning at one size",
     "progressive sizes",
     "test-time augmentation",
-    "mixup",
+    "vote",
     "fastai",
 )
 N_VIEWS = 7  # of test-time augmentation, beside the plain one
-MIXUP = 0.2
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,7 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
         size = sizes[0] if arguments.smoke else 224
         return on_features(CNNFeatureExtractor(backbone, weights=weights, image_size=size, random_state=0), relevance)
 
+    members = [("network", learning(sizes=sizes).set_params(tta=N_VIEWS)), ("features", features(weights))]
     return [
         Rung("tag frequencies", BinaryRelevance(DummyClassifier(strategy="prior"))),
         Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
@@ -94,11 +93,7 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
         Rung("features of the pretrained network", features(weights)),
         Rung("fine-tuning at one size", learning(sizes=sizes[-1:])),
         Rung("progressive sizes", learning(sizes=sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
-        Rung(
-            "mixup",
-            learning(sizes=sizes).set_params(augmentation=Augmentation("top_down", mixup=MIXUP)),
-            {"mixup, test-time augmentation": {"tta": N_VIEWS}},
-        ),
+        Rung("vote with pretrained features", MultilabelVotingClassifier(members, weights=[3, 1])),
     ]
 
 
@@ -121,15 +116,13 @@ def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Ar
     return {name: (probabilities[name], seconds[name]) for name in rows}
 
 
-def climb_with_fastai(
-    arguments: argparse.Namespace, name: str, mixup: float, data: Bunch, folds: Sequence[Split]
-) -> dict[str, Any]:
+def climb_with_fastai(arguments: argparse.Namespace, data: Bunch, folds: Sequence[Split]) -> dict[str, Any]:
     """The same of fastai, which works in an environment of its own, through the same phases."""
     phases = resolve_phases("planet", lr=None, max_epochs=arguments.max_epochs, image_size=None)
-    found = run_fastai(arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases, mixup)
+    found = run_fastai(arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases)
     return {
-        name: (found["plain"], np.column_stack([found["seconds"], found["plain_seconds"]])),
-        f"{name}, test-time augmentation": (found["tta"], np.column_stack([found["seconds"], found["tta_seconds"]])),
+        "fastai": (found["plain"], np.column_stack([found["seconds"], found["plain_seconds"]])),
+        "fastai, test-time augmentation": (found["tta"], np.column_stack([found["seconds"], found["tta_seconds"]])),
     }
 
 
@@ -200,9 +193,8 @@ def _climbed(
     for rung in ladder(arguments):
         if chosen(rung.name):
             yield climb(rung, data, folds)
-    for name, mixup in (("fastai", 0.0), ("fastai, mixup", MIXUP)):
-        if arguments.fastai_python and chosen(name):
-            yield climb_with_fastai(arguments, name, mixup, data, folds)
+    if arguments.fastai_python and chosen("fastai"):
+        yield climb_with_fastai(arguments, data, folds)
 
 
 def _records(climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequence[Split]) -> Iterator[Record]:

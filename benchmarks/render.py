@@ -146,7 +146,7 @@ def precision(file: str) -> str:
 
 def finetuning(*, tuned: bool) -> str:
     """The ladder from base rates to fine-tuning, with tuned thresholds or without."""
-    records = _recorded("finetuning.jsonl", "finetuning-mixup.jsonl", "finetuning-fastai.jsonl")
+    records = _recorded("finetuning.jsonl", "finetuning-vote.jsonl", "finetuning-fastai.jsonl")
     if not records:
         return NOT_YET
     table = ladder_table(records)

@@ -335,13 +335,12 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
         "features of the pretrained network",
         "fine-tuning at one size",
     ]
-    assert models[-6:] == [
+    assert models[-5:] == [
         "progressive sizes",
         "test-time augmentation",
         "test-time augmentation, tuned threshold",
-        "mixup",
-        "mixup, test-time augmentation",
-        "mixup, test-time augmentation, tuned threshold",
+        "vote with pretrained features",
+        "vote with pretrained features, tuned threshold",
     ]
     assert all(0 <= record["scores"][name] <= 1 for record in records for name in ("f2", "map"))
     assert all(len(record["fit_seconds"]) == 2 for record in records)
@@ -349,27 +348,20 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
 
 
 def test_finetuning_beside_a_rival_leaves_out_what_was_not_timed(tmp_path, monkeypatch):
-    def rival(python, paths, target, folds, weights, phases, mixup):
+    def rival(python, paths, target, folds, weights, phases):
         assert python == "elsewhere"
-        mixups.append(mixup)
         assert [phase.image_size for phase in phases] == [64, 64, 128, 128, 256, 256]
         known = np.asarray(target, dtype=float)
         seconds = dict.fromkeys(("seconds", "plain_seconds", "tta_seconds"), np.ones(len(folds)))
         return {"plain": known, "tta": known, **seconds}
 
-    mixups: list[float] = []
     monkeypatch.setattr(finetuning, "run_fastai", rival)
-    arguments = ["--smoke", "--rung", "fastai", "--rung", "fastai, mixup", "--fastai-python", "elsewhere", "--untimed"]
+    arguments = ["--smoke", "--rung", "fastai", "--fastai-python", "elsewhere", "--untimed"]
     records = finetuning.main([*arguments, "--out", str(tmp_path / "rival.jsonl")])
-    assert [record["model"] for record in records] == [
-        f"{name}{variant}"
-        for name in ("fastai", "fastai, mixup")
-        for variant in ("", ", test-time augmentation", ", test-time augmentation, tuned threshold")
-    ]
-    assert mixups == [0.0, finetuning.MIXUP]
+    assert [record["model"] for record in records[:2]] == ["fastai", "fastai, test-time augmentation"]
     assert all(record["scores"] == {"f2": 1.0, "map": 1.0} for record in records)
     assert not any("fit_seconds" in record for record in records)
-    assert finetuning.table(records)["fit, s a fold"].tolist() == ["-"] * 6
+    assert finetuning.table(records)["fit, s a fold"].tolist() == ["-"] * 3
 
 
 def test_tuned_thresholds_do_not_know_the_images_that_they_are_for():
