@@ -59,7 +59,13 @@ def run(arguments: argparse.Namespace) -> Iterator[Record]:
 
 
 def run_fastai(
-    python: str, paths: Sequence[str], target: Array, folds: Sequence[Split], weights: str, phases: Sequence[Phase]
+    python: str,
+    paths: Sequence[str],
+    target: Array,
+    folds: Sequence[Split],
+    weights: str,
+    phases: Sequence[Phase],
+    mixup: float,
 ) -> dict[str, Array]:
     """What ``_fastai_rival.py`` gives: out-of-fold probabilities, and seconds."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,6 +79,7 @@ def run_fastai(
                     "weights": str(weights),
                     "batch_size": BATCH_SIZE,
                     "lr": LR,
+                    "mixup": mixup,
                     "phases": [
                         {"size": phase.image_size, "train": phase.train, "epochs": phase.max_epochs} for phase in phases
                     ],
@@ -92,7 +99,7 @@ def _named(phase: Phase) -> str:
 def _fastai_seconds(arguments: argparse.Namespace, paths: Sequence[str], Y: Array, phases: Sequence[Phase]) -> float:
     """Of training; starting Python and importing are not counted."""
     folds = [(np.arange(len(paths)), np.arange(2))]
-    found = run_fastai(arguments.fastai_python, paths, Y, folds, arguments.weights, phases)
+    found = run_fastai(arguments.fastai_python, paths, Y, folds, arguments.weights, phases, mixup=0.0)
     return float(found["seconds"][0])
 
 

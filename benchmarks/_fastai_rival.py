@@ -3,9 +3,9 @@
     python _fastai_rival.py SPEC.json OUT.npz
 
 ``SPEC.json`` holds ``paths``, ``target`` (an indicator), ``folds`` (pairs of lists of positions), ``weights`` (a state
-dict of torchvision's MobileNetV2), ``phases`` (``size``, ``train``, ``epochs``), ``batch_size`` and ``lr``. ``OUT.npz``
-gets the out-of-fold probabilities ``plain`` and ``tta``, and for each fold the ``seconds`` of training, and
-``plain_seconds`` and ``tta_seconds`` of prediction.
+dict of torchvision's MobileNetV2), ``phases`` (``size``, ``train``, ``epochs``), ``batch_size``, ``lr`` and ``mixup``
+(0 is none). ``OUT.npz`` gets the out-of-fold probabilities ``plain`` and ``tta``, and for each fold the ``seconds`` of
+training, and ``plain_seconds`` and ``tta_seconds`` of prediction.
 
 Everything that the specification leaves open is fastai's own: its head on concatenated average and maximum pooling,
 Adam with its weight decay, ``fit_one_cycle``, its loaders with a worker a core, and ``tta``.
@@ -33,6 +33,7 @@ from fastai.vision.all import (
     IndexSplitter,
     L,
     Learner,
+    MixUp,
     MultiCategoryBlock,
     Normalize,
     Resize,
@@ -94,6 +95,7 @@ def main(spec_file: str, out: str) -> None:
     seconds: dict[str, Any] = {"seconds": [], "plain_seconds": [], "tta_seconds": []}
     for fold, (train, test) in enumerate(spec["folds"]):
         set_seed(fold)
+        mixing = [MixUp(spec["mixup"])] if spec["mixup"] else []
         start = time.perf_counter()
         model = make_model(spec["weights"], len(labels))
         sizes = dict.fromkeys(phase["size"] for phase in spec["phases"])
@@ -103,7 +105,7 @@ def main(spec_file: str, out: str) -> None:
             model,
             loss_func=BCEWithLogitsLossFlat(),
             splitter=split,
-            cbs=NoValidation(),
+            cbs=[NoValidation(), *mixing],
         )
         for phase in spec["phases"]:
             learn.dls = loaders[phase["size"]]

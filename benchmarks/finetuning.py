@@ -5,7 +5,7 @@ images at the threshold 0.2, and the mean average precision over the labels with
 threshold is one for all labels; that of a fold is the best on the out-of-fold predictions of the other folds.
 
     python -m benchmarks.finetuning [FOLDER] [--backbone NAME --weights FILE] [--rung NAME]... [--max-epochs N]
-                                    [--fastai-python PATH] [--untimed] [--smoke] [--cv K] [--out FILE]
+                                    [--mixup ALPHA] [--fastai-python PATH] [--untimed] [--smoke] [--cv K] [--out FILE]
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,9 @@ from benchmarks._comparison import Split, k_folds
 from benchmarks._fastai import run_fastai
 from benchmarks._records import Record, default_output, environment, open_output, to_markdown, write_record
 from benchmarks.planet import ColourStatistics, finetuned, on_features
-from skdeep import CNNFeatureExtractor
+from skdeep import CNNClassifier, CNNFeatureExtractor
 from skdeep.datasets import load_planet, make_aerial_scenes
+from skdeep.images import Augmentation
 from skdeep.multilabel import BinaryRelevance, MultilabelVotingClassifier, optimal_thresholds
 from skdeep.training import resolve_phases
 
@@ -79,20 +79,24 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
     relevance = BinaryRelevance(LogisticRegression(C=0.003, max_iter=1000))
     backbone, weights = arguments.backbone, arguments.weights
     sizes = (32, 32, 32) if arguments.smoke else (64, 128, 256)
-    learning = partial(finetuned, backbone, weights, max_epochs=1 if arguments.smoke else arguments.max_epochs)
+    max_epochs = 1 if arguments.smoke else arguments.max_epochs
+    augmentation = Augmentation("top_down", mixup=arguments.mixup)
+
+    def learning(sizes: Sequence[int]) -> CNNClassifier:
+        return finetuned(backbone, weights, sizes=sizes, max_epochs=max_epochs).set_params(augmentation=augmentation)
 
     def features(weights: str | None) -> Any:
         size = sizes[0] if arguments.smoke else 224
         return on_features(CNNFeatureExtractor(backbone, weights=weights, image_size=size, random_state=0), relevance)
 
-    members = [("network", learning(sizes=sizes).set_params(tta=N_VIEWS)), ("features", features(weights))]
+    members = [("network", learning(sizes).set_params(tta=N_VIEWS)), ("features", features(weights))]
     return [
         Rung("tag frequencies", BinaryRelevance(DummyClassifier(strategy="prior"))),
         Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
         Rung("features of a random network", features(None)),
         Rung("features of the pretrained network", features(weights)),
-        Rung("fine-tuning at one size", learning(sizes=sizes[-1:])),
-        Rung("progressive sizes", learning(sizes=sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
+        Rung("fine-tuning at one size", learning(sizes[-1:])),
+        Rung("progressive sizes", learning(sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
         Rung("vote with pretrained features", MultilabelVotingClassifier(members, weights=[3, 1])),
     ]
 
@@ -119,7 +123,9 @@ def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Ar
 def climb_with_fastai(arguments: argparse.Namespace, data: Bunch, folds: Sequence[Split]) -> dict[str, Any]:
     """The same of fastai, which works in an environment of its own, through the same phases."""
     phases = resolve_phases("planet", lr=None, max_epochs=arguments.max_epochs, image_size=None)
-    found = run_fastai(arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases)
+    found = run_fastai(
+        arguments.fastai_python, data.data, data.target, folds, arguments.weights, phases, arguments.mixup
+    )
     return {
         "fastai": (found["plain"], np.column_stack([found["seconds"], found["plain_seconds"]])),
         "fastai, test-time augmentation": (found["tta"], np.column_stack([found["seconds"], found["tta_seconds"]])),
@@ -230,6 +236,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--weights", metavar="FILE", help="default: random ones")
     parser.add_argument("--rung", action="append", metavar="NAME", help="only this one; repeatable")
     parser.add_argument("--max-epochs", type=int, metavar="N", help="of each phase (default: the recipe's)")
+    parser.add_argument(
+        "--mixup", type=float, default=0.0, metavar="ALPHA", help="of training pictures (default: none)"
+    )
     parser.add_argument("--fastai-python", metavar="PATH", help="python of an environment that has fastai")
     parser.add_argument("--untimed", action="store_true", help="leave seconds out, where other work slows the machine")
     parser.add_argument("--smoke", action="store_true", help="a run of seconds that only shows that all parts work")

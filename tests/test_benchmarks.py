@@ -348,15 +348,15 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
 
 
 def test_finetuning_beside_a_rival_leaves_out_what_was_not_timed(tmp_path, monkeypatch):
-    def rival(python, paths, target, folds, weights, phases):
-        assert python == "elsewhere"
+    def rival(python, paths, target, folds, weights, phases, mixup):
+        assert (python, mixup) == ("elsewhere", 0.2)
         assert [phase.image_size for phase in phases] == [64, 64, 128, 128, 256, 256]
         known = np.asarray(target, dtype=float)
         seconds = dict.fromkeys(("seconds", "plain_seconds", "tta_seconds"), np.ones(len(folds)))
         return {"plain": known, "tta": known, **seconds}
 
     monkeypatch.setattr(finetuning, "run_fastai", rival)
-    arguments = ["--smoke", "--rung", "fastai", "--fastai-python", "elsewhere", "--untimed"]
+    arguments = ["--smoke", "--rung", "fastai", "--fastai-python", "elsewhere", "--untimed", "--mixup", "0.2"]
     records = finetuning.main([*arguments, "--out", str(tmp_path / "rival.jsonl")])
     assert [record["model"] for record in records[:2]] == ["fastai", "fastai, test-time augmentation"]
     assert all(record["scores"] == {"f2": 1.0, "map": 1.0} for record in records)
