@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -44,7 +45,7 @@ def environment() -> Record:
     """What a figure depends on beside its parameters."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join([f"python -m {_module_name()}", *sys.argv[1:]]),
+        "command": f"python -m {_module_name()} {shlex.join(sys.argv[1:])}".strip(),
         "commit": _commit(),
         "python": platform.python_version(),
         "machine": ", ".join([platform.machine(), f"{os.cpu_count()} cores", *_processor(Path("/proc/cpuinfo"))]),

@@ -144,9 +144,9 @@ def precision(file: str) -> str:
     return _with_origins(rows, records)
 
 
-def finetuning(*, tuned: bool) -> str:
+def finetuning(*files: str, tuned: bool = True) -> str:
     """The ladder from base rates to fine-tuning, with tuned thresholds or without."""
-    records = _recorded("finetuning.jsonl", "finetuning-vote.jsonl", "finetuning-fastai.jsonl")
+    records = _recorded(*files)
     if not records:
         return NOT_YET
     table = ladder_table(records)
@@ -193,6 +193,7 @@ _YEAST_MODELS = (
     "MLP 512-512, BCE",
     "vote of SVM and MLP on kernels of parts",
 )
+_LADDER = ("finetuning.jsonl", "finetuning-vote.jsonl", "finetuning-fastai.jsonl")
 _RIVALS = (
     "scikit-multilearn-ng",
     "embetter",
@@ -232,8 +233,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "lookup": lambda: lookup("speed-lookup.jsonl"),
     "training": lambda: speed("speed-training.jsonl"),
     "fastai": lambda: speed("speed-fastai.jsonl"),
-    "finetuning": lambda: finetuning(tuned=True),
-    "finetuning-in-short": lambda: finetuning(tuned=False),
+    "finetuning": lambda: finetuning(*_LADDER),
+    "finetuning-mixed": lambda: finetuning("finetuning-mixed.jsonl"),
+    "finetuning-in-short": lambda: finetuning(*_LADDER, tuned=False),
     "speed-in-short": lambda: speed(
         "speed-mlknn.jsonl",
         "speed-transformations.jsonl",
