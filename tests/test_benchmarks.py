@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,7 +13,15 @@ import torch
 
 from benchmarks import _fastai, _grid, _lookup, finetuning, generated, planet, render, speed, yeast
 from benchmarks._rates import rate_against_batch_size
-from benchmarks._records import LABEL_SCORES, RANKING_SCORES, _processor, read_records, summarise, to_markdown
+from benchmarks._records import (
+    LABEL_SCORES,
+    RANKING_SCORES,
+    _processor,
+    environment,
+    read_records,
+    summarise,
+    to_markdown,
+)
 from benchmarks._timing import check_agreement, median_interval
 from skdeep.datasets import make_aerial_scenes
 from skdeep.exceptions import WeightsUnavailableError
@@ -314,6 +323,12 @@ def test_machines_name_their_processor_and_what_multiplies_bf16(tmp_path):
     assert list(_processor(information)) == ["Some CPU: 2 GHz", "AMX", "AVX512-BF16"]
     information.write_text("flags : fpu avx2\n")
     assert list(_processor(information)) == []
+
+
+def test_recorded_command_can_be_given_to_a_shell_again(monkeypatch):
+    given = ["--rung", "vote with pretrained features", "--cv", "5"]
+    monkeypatch.setattr("sys.argv", ["finetuning.py", *given])
+    assert shlex.split(environment()["command"])[-4:] == given
 
 
 def test_records_of_results_name_their_commit_and_versions():
