@@ -45,7 +45,7 @@ def environment() -> Record:
     """What a figure depends on beside its parameters."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": f"python -m {_module_name()} {shlex.join(sys.argv[1:])}".strip(),
+        "command": shlex.join(["python", "-m", _module_name(), *sys.argv[1:]]),
         "commit": _commit(),
         "python": platform.python_version(),
         "machine": ", ".join([platform.machine(), f"{os.cpu_count()} cores", *_processor(Path("/proc/cpuinfo"))]),
