@@ -400,7 +400,7 @@ def test_training_is_timed_against_a_bare_loop_that_learns_the_same(precision, s
 
 
 def test_fastai_is_timed_phase_by_phase(scenes, run_part, monkeypatch):
-    monkeypatch.setattr(_fastai, "run_fastai", lambda *_: {"seconds": np.ones(1)})
+    monkeypatch.setattr(_fastai, "run_fastai", lambda *_, mixup: {"seconds": np.ones(1)})
     monkeypatch.setattr(_fastai, "_our_seconds", lambda *_: 0.5)
     records = run_part("fastai", scenes, "--weights", "none", "--fastai-python", "elsewhere")
     assert [record["ratio"] for record in records] == [2.0] * 7
