@@ -194,6 +194,7 @@ _YEAST_MODELS = (
     "vote of SVM and MLP on kernels of parts",
 )
 _LADDER = ("finetuning.jsonl", "finetuning-vote.jsonl", "finetuning-fastai.jsonl")
+_MIXED = ("finetuning-mixed.jsonl", "finetuning-mixed-fastai.jsonl")
 _RIVALS = (
     "scikit-multilearn-ng",
     "embetter",
@@ -234,8 +235,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "training": lambda: speed("speed-training.jsonl"),
     "fastai": lambda: speed("speed-fastai.jsonl"),
     "finetuning": lambda: finetuning(*_LADDER),
-    "finetuning-mixed": lambda: finetuning("finetuning-mixed.jsonl"),
     "finetuning-in-short": lambda: finetuning(*_LADDER, tuned=False),
+    "finetuning-mixed": lambda: finetuning(*_MIXED),
+    "finetuning-mixed-in-short": lambda: finetuning(*_MIXED, tuned=False),
     "speed-in-short": lambda: speed(
         "speed-mlknn.jsonl",
         "speed-transformations.jsonl",

@@ -20,7 +20,7 @@ from typing import Any
 
 from sklearn.model_selection import train_test_split
 
-from skdeep import CNNClassifier
+from skdeep import Augmentation, CNNClassifier
 from skdeep.datasets import load_image_csv, make_aerial_scenes, write_submission
 from skdeep.metrics import fbeta_at_threshold
 from skdeep.multilabel import optimal_thresholds
@@ -79,15 +79,22 @@ def submit(classifier: CNNClassifier, X: Any, Y: Any, options: argparse.Namespac
 
 def own_classifier(options: argparse.Namespace) -> CNNClassifier:
     """A pretrained network, for real chips."""
-    return CNNClassifier(
+    classifier = CNNClassifier(
         options.backbone,
         weights=options.weights,
         phases=options.phases,
-        # activations of pictures that change cannot be stored, and those are what makes the quick recipe quick
-        augmentation=None if options.phases == "linear_probe" else "top_down",
         max_epochs=1 if options.smoke else None,
         random_state=0,
         verbose=1,
+    )
+    if options.phases == "linear_probe":  # quick on stored activations, which pictures that change would not have
+        return classifier
+    return classifier.set_params(
+        lr=2e-3,
+        weight_decay=0.01,
+        augmentation=Augmentation("top_down", mixup=0.2),
+        averaging="ema",
+        tta=7,
     )
 
 
