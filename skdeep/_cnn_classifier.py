@@ -43,7 +43,7 @@ from skdeep.backbones import (
 )
 from skdeep.backbones.summary import summarise
 from skdeep.features import Cache, open_store, pass_images
-from skdeep.images import Augmentation, Images, PictureCache, as_images, check_images, resolve_augmentation
+from skdeep.images import Augmentation, Geometry, Images, PictureCache, as_images, check_images, resolve_augmentation
 from skdeep.training import (
     AVERAGES,
     CRITERIA,
@@ -89,12 +89,14 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         As in :class:`CNNFeatureExtractor`; where training starts.
     backbone_params, pool
         As in :class:`CNNFeatureExtractor`.
-    phases : {"linear_probe", "fine_tune", "planet", "from_scratch"} or list of Phase, default="linear_probe"
+    phases : {"linear_probe", "fine_tune", "planet", "planet_pair", "from_scratch"} or list of Phase, \
+default="linear_probe"
         What learns, how fast, on pictures of which size, and for how long, one phase after the other; the names are
         those of recipes. ``"linear_probe"`` trains the head alone, on stored activations, so that each image passes
         the network once whatever the number of epochs. ``"fine_tune"`` then goes on to all layers, the first ones
-        slowest. ``"planet"`` does both on pictures of 64, 128 and 256 pixels, as fast.ai's lesson on satellite images.
-        ``"from_scratch"`` trains all layers at one rate. See :class:`Phase`.
+        slowest. ``"planet"`` does both on pictures of 64, 128 and 256 pixels, as fast.ai's lesson on satellite images;
+        with ``"planet_pair"`` the network of 128 pixels also predicts, beside the last. ``"from_scratch"`` trains all
+        layers at one rate. See :class:`Phase`.
     criterion : str, callable, nn.Module or class of nn.Module, default="auto"
         The loss of logits and targets. ``"auto"`` is ``"cross_entropy"`` for several classes and ``"bce"`` (binary
         cross-entropy) otherwise; ``"focal"`` suits all, ``"asymmetric"`` two classes and labels, ``"bp_mll"`` labels.
@@ -159,7 +161,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         ``random_state``.
     image_size, resize, image_shape, channel_axis, extra_channels, pixel_range
         As in :class:`CNNFeatureExtractor`; ``image_size`` is for phases that set none. Predictions are made at the
-        last phase's.
+        last phase's, and by a network that an earlier phase kept at its own.
     precision : {"auto", "float32", "bf16", "float16"}, default="auto"
         What the backbone multiplies in, as in :class:`CNNFeatureExtractor`; weights and the head stay float32, and
         gradients of float16 are scaled.
@@ -194,7 +196,8 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         The trained net. Where the backbone learnt, its ``module_.backbone`` is the network without head, whose
         ``state_dict()`` may be saved and given back as ``weights=``.
     snapshots_ : list of nn.Module
-        After ``averaging="snapshots"`` the networks whose predictions are averaged, else empty.
+        Where several networks predict, after ``averaging="snapshots"`` or a phase with ``snapshot=True``: all whose
+        predictions are averaged, the last being that of ``net_``. Else empty.
     backbone_ : Backbone
         The network, its weights and its preprocessing, as settled in ``fit``. Where the backbone learnt, it knows of
         no weights: the trained ones are in ``net_``.
@@ -376,7 +379,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         course.net.optimizer_.state.clear()  # nothing learns any more
         self._remember(plan.targets)
         self._keep(course.net, course.phases, course.records, course.snapshots)
-        self._learnt(plan)
+        self._learnt(plan, [plan.backbones[index].geometry for index in course.phases_of_snapshots])
         return self
 
     def partial_fit(
@@ -426,7 +429,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
             phases, records = self.phases_, [*_records(self.history_), record]
         self._remember(plan.targets)
         self._keep(net, phases, records, [])
-        self._learnt(plan)
+        self._learnt(plan, [])
         return self
 
     def find_lr(
@@ -538,15 +541,22 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         ImportError
             If onnx or onnxscript, of the extra ``onnx``, is not installed.
         ValueError
-            If ``tta`` is set, for views are no part of a network, or the network cannot be exported.
+            If ``tta`` is set, for views are no part of a network; if networks predict on pictures of several sizes, as
+            after a phase with ``snapshot=True``; or if the network cannot be exported.
         """
         check_is_fitted(self)
         check_onnx(f"{type(self).__name__}.to_onnx")
         if self.tta:
             raise ValueError(f"tta={self.tta} averages random views, which no graph makes: set tta=0 to export.")
+        sizes = [backbone.geometry.size for _, backbone in self._predicting()]
+        if len(set(sizes)) > 1:
+            raise ValueError(
+                f"The networks of this classifier predict on pictures of the sizes {sizes}, and a graph takes one: fit "
+                "with phases of which none before the last size has snapshot=True to export."
+            )
         metadata = {key: json.dumps(value, default=str) for key, value in self._described_for_users().items()}
         with torch.inference_mode(False), torch.no_grad(), seeded(0):
-            networks = self._whole_networks("cpu")
+            networks = [network for network, _ in self._whole_networks("cpu")]
             for network in networks:
                 network.backbone = freeze(network.backbone, self.backbone_, "cpu", "float32")
             graph = ProbabilityGraph(networks, self._kind, self.threshold_)
@@ -795,8 +805,9 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
     def _some(X: Images, rows: NDArray[np.int64]) -> Images:
         return X.some(rows.tolist())
 
-    def _learnt(self, plan: _Plan) -> None:
-        """Keep what predictions need to know of the network."""
+    def _learnt(self, plan: _Plan, geometries: list[Geometry]) -> None:
+        """Keep what predictions need to know of the network, and the geometries of the snapshots."""
+        self._geometries = geometries
         self.precision_, self.backbone_, self.format_ = plan.precision, plan.backbones[-1], plan.learnt.X.format
         self._seed, self._micro_batch_size = plan.seed_of_network, self.micro_batch_size
         if isinstance(self.net_.module_, _ImageNetwork):
@@ -828,15 +839,24 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         device = resolve_device(self.device)
         outputs: list[NDArray[np.float64]] = []
         tables: list[NDArray[np.float32]] = []
-        for network in self.snapshots_ or [self.net_.module_]:
+        seen: Backbone | None = None
+        for network, backbone in self._predicting():
             network.to(device)
-            if isinstance(network, _ImageNetwork) or not tables:
-                tables = [beside(features, images) for features in self._views(images, network, device)]
+            if isinstance(network, _ImageNetwork) or backbone != seen:
+                tables = [beside(features, images) for features in self._views(images, network, backbone, device)]
+                seen = backbone
             size = self.batch_size
             outputs += [module_outputs(network, TableRows(table), batch_size=size, device=device) for table in tables]
         return outputs
 
-    def _views(self, images: Images, network: nn.Module, device: str) -> list[NDArray[np.float32]]:
+    def _predicting(self) -> list[tuple[nn.Module, Backbone]]:
+        """The networks that predictions are made of, and how each wants its pictures."""
+        if not self.snapshots_:
+            return [(self.net_.module_, self.backbone_)]
+        backbones = [replace(self.backbone_, geometry=geometry) for geometry in self._geometries]
+        return list(zip(self.snapshots_, backbones, strict=True))
+
+    def _views(self, images: Images, network: nn.Module, backbone: Backbone, device: str) -> list[NDArray[np.float32]]:
         """The activations of pictures as they are, and of as many other views as ``tta`` says."""
         augmentation: Any = resolve_augmentation(self.augmentation)
         self._check_tta(augmentation)
@@ -845,7 +865,7 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         passed = functools.partial(
             pass_images,
             images,
-            backbone=self.backbone_,
+            backbone=backbone,
             cache=store.pictures if store else None,
             batch_size=self.batch_size,
             device=device,
@@ -853,25 +873,28 @@ class CNNClassifier(ImageEstimator, DeepClassifier):
         )
         if isinstance(network, _ImageNetwork):
             cache, digests = (store.pictures, store.digests) if store else (None, None)
-            check_images(images, self.backbone_.geometry, cache, digests)
-            frozen = freeze(network.backbone, self.backbone_, device, self.precision_)
+            check_images(images, backbone.geometry, cache, digests)
+            frozen = freeze(network.backbone, backbone, device, self.precision_)
             return passed(network=frozen, views=[None, *others])
-        plain = self._features(images, self.backbone_, self.precision_)
+        plain = self._features(images, backbone, self.precision_)
         if not others:
             return [plain]
-        return [plain, *passed(network=build_backbone(self.backbone_, device, frozen=self.precision_), views=others)]
+        return [plain, *passed(network=build_backbone(backbone, device, frozen=self.precision_), views=others)]
 
-    def _whole_networks(self, device: str) -> list[_ImageNetwork]:
-        """Copies of the networks that predictions are made of, from pixels to logits: float32, not to be trained."""
-        modules: list[Any] = self.snapshots_ or [self.net_.module_]
-        networks = copy.deepcopy(modules)
+    def _whole_networks(self, device: str) -> list[tuple[_ImageNetwork, Geometry]]:
+        """Copies of the networks that predictions are made of, and how each wants its pictures.
+
+        They go from pixels to logits, in float32, and are not to be trained.
+        """
+        modules, backbones = zip(*self._predicting(), strict=True)
+        networks: Any = copy.deepcopy(modules)
         if not isinstance(modules[0], _ImageNetwork):
             body = copy.deepcopy(build_backbone(self.backbone_, device))
             networks = [_ImageNetwork(self.backbone_, body, head, "float32") for head in networks]
         for network in networks:
             network.precision = "float32"
             network.to(device).eval().requires_grad_(False)
-        return networks
+        return [(network, backbone.geometry) for network, backbone in zip(networks, backbones, strict=True)]
 
     def _checkpoint_of(self, plan: _Plan, module: nn.Module) -> Checkpoint | None:
         """Where this very fit leaves checkpoints."""

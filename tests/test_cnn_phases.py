@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -261,13 +262,31 @@ def test_snapshots_are_averaged(phases: list[Phase], X: Array, Y: Array) -> None
     clf = quick(phases=phases, averaging="snapshots", lr=0.05).fit(X, Y)
     assert len(clf.snapshots_) == (2 if phases[0].policy == "sgdr" else 1)
     single = []
-    for network in clf.snapshots_:
+    for network, geometry in zip(clf.snapshots_, clf._geometries, strict=True):
         alone = copy.copy(clf)
-        alone.snapshots_ = [network]
+        alone.snapshots_, alone._geometries = [network], [geometry]
         single.append(alone.predict_proba(X))
     np.testing.assert_allclose(clf.predict_proba(X), np.mean(single, axis=0), rtol=1e-6)
     if len(single) > 1:
         assert np.abs(single[0] - single[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("train", ["head", "all"])
+def test_networks_of_two_sizes_predict_together(train: Any, X: Array, Y: Array) -> None:
+    options = {"augmentation": None if train == "head" else "top_down", "lr": 0.05}
+    small, large = (Phase(train=train, image_size=side, snapshot=True) for side in (16, 32))
+    before, pair = (quick(phases=phases, **options).fit(X, Y) for phases in ([small], [small, large]))
+    after = quick(phases=[replace(small, snapshot=False), large], **options).fit(X, Y)
+    assert len(pair.snapshots_) == 2
+    expected = (before.predict_proba(X) + after.predict_proba(X)) / 2
+    np.testing.assert_allclose(pair.predict_proba(X), expected, rtol=1e-6)
+    assert np.abs(before.predict_proba(X) - after.predict_proba(X)).max() > 1e-3
+    if train == "all":  # with other views, each at its size too
+        one, two, both = (clf.set_params(tta=2).predict_proba(X) for clf in (before, after, pair))
+        np.testing.assert_allclose(both, (one + two) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(pair)).predict_proba(X), pair.predict_proba(X))
+    # where learning goes on, the last one does
+    assert pair.set_params(phases=[large]).partial_fit(X, Y).snapshots_ == []
 
 
 def test_a_moving_average_predicts_otherwise_than_the_last_weights(X: Array, Y: Array) -> None:

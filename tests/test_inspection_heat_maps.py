@@ -243,6 +243,23 @@ def test_heat_of_several_networks_is_their_mean(X: Array) -> None:
     np.testing.assert_allclose(grad_cam(clf, X, 0), spread(torch.stack(raw).mean(0)), rtol=1e-3, atol=1e-5)
 
 
+def test_networks_of_other_sizes_see_their_own_pictures(X: Array) -> None:
+    phases = [Phase(image_size=side, snapshot=True) for side in (SIDE // 2, SIDE)]
+    clf = quick(phases=phases, lr=0.05, image_size=None).fit(X, Y["multilabel"])
+    whole = []
+    for network, side in zip(clf.snapshots_, (SIDE // 2, SIDE), strict=True):
+        # of whole pixels' means, as both sides are even
+        seen = F.interpolate(pixels(X), (side, side), mode="bilinear", antialias=True)
+        maps = network.backbone.maps(seen).detach().requires_grad_()
+        network.head(maps.mean((2, 3)))[:, 0].sum().backward()
+        heat = (maps.grad.mean((2, 3), keepdim=True) * maps.detach()).sum(1, keepdim=True).relu()
+        whole.append(F.interpolate(heat, (SIDE, SIDE), mode="bilinear")[:, 0])
+    expected = torch.stack(whole).mean(0)
+    expected = expected / expected.amax((1, 2), keepdim=True).clamp(min=1e-30)
+    # pictures are resized in whole numbers
+    np.testing.assert_allclose(grad_cam(clf, X, 0), expected, atol=0.03)
+
+
 def test_heat_does_not_depend_on_the_batch_nor_on_the_callers_mode(X: Array) -> None:
     clf = quick().fit(X, Y["multilabel"])
     expected = grad_cam(clf, X, 0)

@@ -175,6 +175,14 @@ def test_options_of_a_long_recipe_come_back(pictures: Array, indicator: Array, p
     assert len(loaded.snapshots_) == 2
 
 
+def test_networks_of_two_sizes_come_back(pictures: Array, indicator: Array, path: Path) -> None:
+    for train in ("head", "all"):
+        phases = [Phase(max_epochs=1, train=train, image_size=side, snapshot=True) for side in (16, 32)]
+        fitted = quick(phases=phases, image_size=None).fit(pictures, indicator)
+        loaded = check_kept(fitted, pictures, path)
+        assert len(loaded.snapshots_) == 2
+
+
 def test_pictures_of_other_channels_and_numbers_beside_them_come_back(
     indicator: Array, path: Path, forget_networks: Callable[[], None]
 ) -> None:

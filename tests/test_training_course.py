@@ -558,6 +558,24 @@ def test_snapshots_are_the_networks_at_the_cycle_ends_of_the_last_phase() -> Non
     np.testing.assert_array_equal(outputs(snapshots[1], X), outputs(other, X))
 
 
+@pytest.mark.parametrize("averaging", [None, "ema", "snapshots"])
+def test_a_phase_may_leave_its_network_to_predict_beside_the_last(averaging: str | None) -> None:
+    X, Y = make_problem()
+    phases = [
+        Phase(max_epochs=2, lr=0.05),
+        Phase(max_epochs=3, lr=0.05, policy="sgdr", snapshot=True),
+        Phase(max_epochs=3, lr=0.05, policy="sgdr", cycle_mult=2, snapshot=True),
+    ]
+    module, other = linear(), linear()
+    followed = run(module, X, Y, phases=phases, averaging=averaging)
+    assert followed.phases_of_snapshots == ([1, 2, 2] if averaging == "snapshots" else [1, 2])
+    run(other, X, Y, phases=phases[:2], averaging=averaging)
+    np.testing.assert_array_equal(outputs(followed.snapshots[0], X), outputs(other, X))
+    np.testing.assert_array_equal(outputs(followed.snapshots[-1], X), outputs(module, X))
+    # the last phase's own counts in any case
+    assert run(linear(), X, Y, phases=phases[2:]).snapshots == []
+
+
 @pytest.mark.parametrize(
     ("phase", "n_snapshots"),
     [
@@ -664,7 +682,7 @@ class KilledError(Exception):
 def test_a_course_that_was_killed_goes_on_to_the_same_bits(tmp_path: Any, options: Any, n_epochs: int) -> None:
     X, Y = make_problem()
     phases = [
-        Phase(max_epochs=3, policy="one_cycle"),
+        Phase(max_epochs=3, policy="one_cycle", snapshot=True),
         Phase(max_epochs=7, lr=0.05, policy="sgdr", cycle_mult=2),
     ]
     stopping = Stopping(n_iter_no_change=3, tol=1e-4)
@@ -682,6 +700,8 @@ def test_a_course_that_was_killed_goes_on_to_the_same_bits(tmp_path: Any, option
     finished = run(resumed, X, Y, checkpoint=checkpoint, **options)
     for ours, theirs in zip(resumed.state_dict().values(), straight.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
-    assert len(finished.snapshots) == len(expected.snapshots)
+    assert finished.phases_of_snapshots == expected.phases_of_snapshots
+    for ours, theirs in zip(finished.snapshots, expected.snapshots, strict=True):
+        np.testing.assert_array_equal(outputs(ours, X), outputs(theirs, X))
     ours, theirs = (pd.DataFrame(followed.records).drop(columns="seconds") for followed in (finished, expected))
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)

@@ -6,7 +6,7 @@ import copy
 import json
 import pickle
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ FULL = {
     "cycle_len": 2,
     "cycle_mult": 3,
     "freeze_bn": True,
+    "adapt_bn": True,
+    "snapshot": True,
 }
 
 
@@ -63,6 +65,7 @@ def resolved(phases: Any, **given: Any) -> list[Phase]:
         ("cycle_mult", None, "must be an int in the range [1, inf). Got None instead."),
         ("warmup", 1.5, "must be a float in the range [0.0, 1.0]. Got 1.5 instead."),
         ("freeze_bn", 1, "must be an instance of 'bool'. Got 1 instead."),
+        ("snapshot", 1, "must be an instance of 'bool'. Got 1 instead."),
         ("cycle_len", 2, "must be 1 unless policy='sgdr'. Got 2 instead."),
         ("cycle_mult", 2, "must be 1 unless policy='sgdr'. Got 2 instead."),
         ("warmup", 0.1, "must be 0.0 unless policy='constant'. Got 0.1 instead."),
@@ -112,6 +115,8 @@ def test_numbers_of_numpy_are_taken_as_pythons() -> None:
         cycle_len=np.uint8(2),
         cycle_mult=np.int16(3),
         freeze_bn=np.True_,
+        adapt_bn=np.True_,
+        snapshot=np.True_,
     )
     assert phase == Phase(**FULL)
     assert json.dumps(asdict(phase)) == json.dumps(asdict(Phase(**FULL)))
@@ -177,13 +182,21 @@ def test_planet_is_the_recipe_of_the_lesson() -> None:
     assert {phase.group_factors() for phase in phases[1::2]} == {(1 / 9, 1 / 3, 1.0)}
     assert {(p.policy, p.max_epochs, p.cycle_len, p.cycle_mult) for p in phases} == {("sgdr", 7, 1, 2)}
     assert {phase.max_epochs for phase in resolved("planet", max_epochs=3)} == {3}
+    assert not any(phase.snapshot for phase in phases)
+
+
+def test_a_planet_pair_is_planet_with_one_snapshot() -> None:
+    pair = resolved("planet_pair")
+    assert [phase.snapshot for phase in pair] == [False, False, False, True, False, False]
+    assert pair[3].image_size == 128
+    assert [replace(phase, snapshot=False) for phase in pair] == resolved("planet")
 
 
 @pytest.mark.parametrize("wrong", ["planets", [], (), None, Phase(), [Phase(), "planet"], {"planet"}])
 def test_phases_that_are_no_recipe_and_no_list_are_refused(wrong: Any) -> None:
     sentence = (
         "The 'phases' parameter of CNNClassifier must be a str among {'linear_probe', 'fine_tune', 'planet', "
-        f"'from_scratch'}} or a list or tuple of at least one Phase. Got {wrong!r} instead."
+        f"'planet_pair', 'from_scratch'}} or a list or tuple of at least one Phase. Got {wrong!r} instead."
     )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         resolved(wrong)

@@ -42,7 +42,7 @@ def grad_cam(
     maps. It is brought to the size of the picture, and divided by its maximum: it says where, and not how surely.
 
     The classifier stays as it is: a copy of its network computes, in float32. Views of ``tta`` do not count; of several
-    networks (``averaging="snapshots"``), the heat is the mean.
+    networks (``averaging="snapshots"``, ``Phase(snapshot=True)``), the heat is the mean.
 
     Parameters
     ----------
@@ -288,10 +288,15 @@ def _heat(classifier: Any, images: Images, position: int, layer: str | None) -> 
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     done = []
     with torch.inference_mode(False), torch.enable_grad():
-        networks = [_Watched(network, layer, geometry.size) for network in classifier._whole_networks(device)]
-        for arguments in ImageRows(images, geometry, device).take(batches):
-            maps = [watched.heat(arguments, classifier._kind, position) for watched in networks]
-            heat = F.interpolate(torch.stack(maps, dim=1).mean(1, keepdim=True), geometry.size, mode="bilinear")[:, 0]
+        networks = classifier._whole_networks(device)
+        watched = [_Watched(network, layer, own.size) for network, own in networks]
+        streams = [ImageRows(images, own, device).take(batches) for _, own in networks]
+        for seen in zip(*streams, strict=True):
+            maps = [
+                network.heat(arguments, classifier._kind, position)[:, None]
+                for network, arguments in zip(watched, seen, strict=True)
+            ]
+            heat = torch.cat([F.interpolate(some, geometry.size, mode="bilinear") for some in maps], dim=1).mean(1)
             peak = heat.amax((1, 2), keepdim=True)
             done.append((heat / peak.where(peak > 0, 1)).cpu())
     return torch.cat(done).numpy()

@@ -182,11 +182,23 @@ class Course:
 
     @property
     def snapshots(self) -> list[nn.Module]:
-        """The networks at the cycle ends of the last phase, the net's own being the last; empty unless asked for.
+        """The networks that predict together, the net's own being the last; empty where it predicts alone.
 
-        Where the phase ended with an earlier epoch's weights, only the cycles before that count.
+        They are those at the ends of phases that say so, and of the last phase's cycles where the options do. Where it
+        ended with an earlier epoch's weights, only the cycles before that count.
         """
         return [_with_weights(self.net.module_, weights) for weights in self._state.snapshots]
+
+    @property
+    def phases_of_snapshots(self) -> list[int]:
+        """The position of the phase that each of these comes from."""
+        earlier, last = self._earlier_snapshots, len(self.phases) - 1
+        return [*earlier, *[last] * (len(self._state.snapshots) - len(earlier))]
+
+    @property
+    def _earlier_snapshots(self) -> list[int]:
+        """The phases before the last that end with a snapshot."""
+        return [index for index, phase in enumerate(self.phases[:-1]) if phase.snapshot]
 
     def run(self) -> None:
         """Train, from the beginning or from where a checkpoint ends."""
@@ -270,19 +282,22 @@ class Course:
         n_batches = None if isinstance(self._average, EqualAverage) else _N_SETTLING
         self._average = None
         following = self.phases[index + 1] if index + 1 < len(self.phases) else None
+        is_kept = self.phases[index].snapshot and following is not None
         # layers that all go on learning make statistics of their own
-        if following is None or following.freeze_bn or not all(following.group_factors()):
+        if is_kept or following is None or following.freeze_bn or not all(following.group_factors()):
             self._settle(stage, n_batches)
         module.eval()
         _check_outputs(self.net, stage, self._options, self.phases[index])
-        if self._options.averaging == "snapshots" and following is None:
+        if is_kept:
+            self._state.snapshots.append(_weights(module))
+        elif following is None and (self._options.averaging == "snapshots" or self._earlier_snapshots):
             self._keep_snapshots(self.phases[index])
 
     def _keep_snapshots(self, phase: Phase) -> None:
-        """Keep those of cycles that ended before the network that a phase ends with, and that network."""
+        """Keep those of earlier phases, of cycles that ended before the network that a phase ends with, and that."""
         state = self._state
         last = state.best_epoch if state.best_weights is not None else state.epoch
-        n_before = sum(end < last for end in cycle_ends(phase))
+        n_before = len(self._earlier_snapshots) + sum(end < last for end in cycle_ends(phase))
         state.snapshots = [*state.snapshots[:n_before], _weights(self.net.module_)]
 
     def _swap(self) -> None:

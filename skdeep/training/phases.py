@@ -50,6 +50,9 @@ class Phase:
     adapt_bn : bool, default=False
         Whether batch normalisation first takes the statistics of the training pictures at this phase's size, which may
         differ much from those of the pictures that the weights come from.
+    snapshot : bool, default=False
+        Whether the network at this phase's end is kept, and predicts beside the last phase's: on pictures of this
+        phase's size, and the probabilities are averaged. The network at the end of the last phase predicts in any case.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Phase:
     warmup: float = 0.0
     freeze_bn: bool = False
     adapt_bn: bool = False
+    snapshot: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -147,7 +151,7 @@ def resolve_phases(
 
     Parameters
     ----------
-    phases : {"linear_probe", "fine_tune", "planet", "from_scratch"} or list or tuple of Phase
+    phases : {"linear_probe", "fine_tune", "planet", "planet_pair", "from_scratch"} or list or tuple of Phase
         ``"linear_probe"`` trains the head for 20 epochs at a constant rate.
 
         ``"fine_tune"`` trains the head for one epoch, whatever ``max_epochs`` is, and then three groups of layers for
@@ -156,6 +160,9 @@ def resolve_phases(
         ``"planet"`` goes through pictures of 64, 128 and 256 pixels. On each, batch normalisation takes their
         statistics, and then first the head learns and then three groups of layers, at 1/9, 1/3 and all of ``lr``, for 7
         epochs in cycles of 1, 2 and 4.
+
+        ``"planet_pair"`` is the same, but the network at the end of the fourth phase, that of pictures of 128 pixels,
+        is kept and predicts beside the last one.
 
         ``"from_scratch"`` trains everything for 20 epochs at a constant rate.
     lr : float or None
@@ -266,21 +273,22 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "warmup": (lambda value: _is_number(value) and value <= 1, "a float in the range [0.0, 1.0]"),
     "freeze_bn": (lambda value: isinstance(value, bool), "an instance of 'bool'"),
     "adapt_bn": (lambda value: isinstance(value, bool), "an instance of 'bool'"),
+    "snapshot": (lambda value: isinstance(value, bool), "an instance of 'bool'"),
 }
 # Fields that only one policy reads, and their defaults: set with another they would be lost in silence.
 _ONLY_WITH = {"cycle_len": ("sgdr", 1), "cycle_mult": ("sgdr", 1), "warmup": ("constant", 0.0)}
+
+_PLANET = tuple(
+    Phase(image_size=image_size, policy="sgdr", cycle_mult=2, **learning)
+    for image_size in (64, 128, 256)
+    for learning in ({"train": "head", "adapt_bn": True}, {"lr_mult": (1 / 9, 1 / 3, 1)})
+)
 
 # What the recipes are; a phase's own numbers stand, the others come from its estimator.
 RECIPES = {
     "linear_probe": Recipe((Phase(train="head", policy="constant"),), max_epochs=20),
     "fine_tune": Recipe((Phase(max_epochs=1, train="head"), Phase(lr_mult=(1 / 200, 1 / 20, 1 / 2))), max_epochs=5),
-    "planet": Recipe(
-        tuple(
-            Phase(image_size=image_size, policy="sgdr", cycle_mult=2, **learning)
-            for image_size in (64, 128, 256)
-            for learning in ({"train": "head", "adapt_bn": True}, {"lr_mult": (1 / 9, 1 / 3, 1)})
-        ),
-        max_epochs=7,
-    ),
+    "planet": Recipe(_PLANET, max_epochs=7),
+    "planet_pair": Recipe((*_PLANET[:3], replace(_PLANET[3], snapshot=True), *_PLANET[4:]), max_epochs=7),
     "from_scratch": Recipe((Phase(policy="constant"),), max_epochs=20),
 }
