@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, fbeta_score
 from sklearn.pipeline import make_pipeline
@@ -51,6 +52,7 @@ STEPS = (
     "fine-tuning at one size",
     "progressive sizes",
     "test-time augmentation",
+    "networks of two sizes",
     "vote",
     "fastai",
 )
@@ -59,19 +61,19 @@ N_VIEWS = 7  # of test-time augmentation, beside the plain one
 
 @dataclass(frozen=True)
 class Rung:
-    """A model, and what else is predicted with it once it is fitted.
+    """A model, and what else is made of it once it is fitted.
 
     Attributes
     ----------
     name : str
     estimator : estimator
-    variants : dict of str to dict
-        Name of a row -> parameters that are set for its predictions.
+    variants : dict of str to callable
+        Name of a row -> from the fitted estimator, X and Y to what predicts the row.
     """
 
     name: str
     estimator: Any
-    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    variants: dict[str, Callable[[Any, Any, Any], Any]] = field(default_factory=dict)
 
 
 def ladder(arguments: argparse.Namespace) -> list[Rung]:
@@ -82,41 +84,54 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
     max_epochs = 1 if arguments.smoke else arguments.max_epochs
     augmentation = Augmentation("top_down", mixup=arguments.mixup)
 
-    def learning(sizes: Sequence[int]) -> CNNClassifier:
-        return finetuned(backbone, weights, sizes=sizes, max_epochs=max_epochs).set_params(augmentation=augmentation)
+    def learning(sizes: Sequence[int], *, pair: bool = False) -> CNNClassifier:
+        network = finetuned(backbone, weights, sizes=sizes, max_epochs=max_epochs, pair=pair)
+        return network.set_params(augmentation=augmentation)
 
     def features(weights: str | None) -> Any:
         size = sizes[0] if arguments.smoke else 224
         return on_features(CNNFeatureExtractor(backbone, weights=weights, image_size=size, random_state=0), relevance)
 
-    members = [("network", learning(sizes).set_params(tta=N_VIEWS)), ("features", features(weights))]
+    def augmented(network: CNNClassifier, X: Any, Y: Any) -> CNNClassifier:
+        return network.set_params(tta=N_VIEWS)
+
+    def vote(network: CNNClassifier, X: Any, Y: Any) -> MultilabelVotingClassifier:
+        members = [("networks", FrozenEstimator(augmented(network, X, Y))), ("features", features(weights))]
+        return MultilabelVotingClassifier(members, weights=[3, 1]).fit(X, Y)
+
     return [
         Rung("tag frequencies", BinaryRelevance(DummyClassifier(strategy="prior"))),
         Rung("colour statistics", make_pipeline(ColourStatistics(), StandardScaler(), relevance)),
         Rung("features of a random network", features(None)),
         Rung("features of the pretrained network", features(weights)),
         Rung("fine-tuning at one size", learning(sizes[-1:])),
-        Rung("progressive sizes", learning(sizes), {"test-time augmentation": {"tta": N_VIEWS}}),
-        Rung("vote with pretrained features", MultilabelVotingClassifier(members, weights=[3, 1])),
+        Rung("progressive sizes", learning(sizes), {"test-time augmentation": augmented}),
+        Rung(
+            "networks of two sizes",
+            learning(sizes, pair=True),
+            {"networks of two sizes, test-time augmentation": augmented, "vote with pretrained features": vote},
+        ),
     ]
 
 
 def climb(rung: Rung, data: Bunch, folds: Sequence[Split]) -> dict[str, tuple[Array, Array]]:
     """Out-of-fold probabilities of a rung and its variants, and the seconds of each fold: fitting, and predicting."""
     Y = np.asarray(data.target)
-    rows = {rung.name: {}, **rung.variants}
+    rows: dict[str, Callable[[Any, Any, Any], Any]] = {rung.name: lambda fitted, X, Y: fitted, **rung.variants}
     probabilities = {name: np.zeros(Y.shape) for name in rows}
     seconds = {name: np.zeros((len(folds), 2)) for name in rows}
     for fold, (train, test) in enumerate(folds):
-        estimator = clone(rung.estimator)
+        X_train, Y_train = data.data[train], data.target[train]
         start = time.perf_counter()
-        estimator.fit(data.data[train], data.target[train])
-        fitted = time.perf_counter() - start
-        for name, parameters in rows.items():
+        fitted = clone(rung.estimator).fit(X_train, Y_train)
+        of_fit = time.perf_counter() - start
+        for name, made_of in rows.items():
             start = time.perf_counter()
-            probabilities[name][test] = estimator.set_params(**parameters).predict_proba(data.data[test])
-            seconds[name][fold] = fitted, time.perf_counter() - start
-        print(f"{rung.name}, fold {fold + 1} of {len(folds)}: {time.perf_counter() - start + fitted:.0f} s", flush=True)
+            predicting = made_of(fitted, X_train, Y_train)
+            made = time.perf_counter()
+            probabilities[name][test] = predicting.predict_proba(data.data[test])
+            seconds[name][fold] = of_fit + made - start, time.perf_counter() - made
+        print(f"{rung.name}, fold {fold + 1} of {len(folds)}: fitted in {of_fit:.0f} s", flush=True)
     return {name: (probabilities[name], seconds[name]) for name in rows}
 
 

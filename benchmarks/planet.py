@@ -130,17 +130,25 @@ def _other_rows(
     ]
 
 
-def finetuned(backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None) -> CNNClassifier:
-    """The Planet recipe's last two phases, the head and then all layers, at each of some sizes; None is its epochs."""
+def finetuned(
+    backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None, pair: bool = False
+) -> CNNClassifier:
+    """The Planet recipe's last two phases, the head and then all layers, at each of some sizes; None is its epochs.
+
+    Of a pair, the network of the last size but one predicts beside that of the last.
+    """
     recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
+    phases = [
+        replace(phase, image_size=size, max_epochs=max_epochs or phase.max_epochs)
+        for size in sizes
+        for phase in recipe[-2:]
+    ]
+    if pair:
+        phases[-3] = replace(phases[-3], snapshot=True)
     return CNNClassifier(
         backbone,
         weights=weights,
-        phases=[
-            replace(phase, image_size=size, max_epochs=max_epochs or phase.max_epochs)
-            for size in sizes
-            for phase in recipe[-2:]
-        ],
+        phases=phases,
         augmentation="top_down",
         averaging="ema",
         lr=LR,

@@ -326,7 +326,7 @@ def test_machines_name_their_processor_and_what_multiplies_bf16(tmp_path):
 
 
 def test_recorded_command_can_be_given_to_a_shell_again(monkeypatch):
-    given = ["--rung", "vote with pretrained features", "--cv", "5"]
+    given = ["--rung", "networks of two sizes", "--cv", "5"]
     monkeypatch.setattr("sys.argv", ["finetuning.py", *given])
     assert shlex.split(environment()["command"])[-4:] == given
 
@@ -350,10 +350,12 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
         "features of the pretrained network",
         "fine-tuning at one size",
     ]
-    assert models[-5:] == [
+    assert models[-7:] == [
         "progressive sizes",
         "test-time augmentation",
         "test-time augmentation, tuned threshold",
+        "networks of two sizes",
+        "networks of two sizes, test-time augmentation",
         "vote with pretrained features",
         "vote with pretrained features, tuned threshold",
     ]

@@ -4,7 +4,8 @@ Chips of the Amazon have any number of 17 tags, and the competition counts F2: a
 that is wrong, so that a tag is worth naming long before it is likely. How likely is learnt here on chips that are held
 out of training. Without arguments scenes are drawn, the last third of them without their tags, and a small network
 learns from scratch. With FOLDER (``train_v2.csv`` and ``train-jpg/``) and pretrained weights the network goes through
-pictures of 64, 128 and 256 pixels, six phases in all; ``--phases linear_probe`` takes minutes instead of hours.
+pictures of 64, 128 and 256 pixels, six phases in all, and those of the last two sizes predict together; ``--phases
+linear_probe`` takes minutes instead of hours.
 
     python docs/examples/planet_submission.py [FOLDER] [--test FOLDER] [--backbone NAME] [--weights FILE]
                                               [--phases NAME] [--out FILE] [--smoke]
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--test", help="a folder of chips without tags; else a third of the others is for testing")
     parser.add_argument("--backbone", default="resnet34", help="the network for chips of your own")
     parser.add_argument("--weights", default="DEFAULT", help="where its training starts")
-    parser.add_argument("--phases", default="planet", help="the recipe for chips of your own")
+    parser.add_argument("--phases", default="planet_pair", help="the recipe for chips of your own")
     parser.add_argument("--out", default="submission.csv", help="where the tags are written")
     parser.add_argument("--smoke", action="store_true", help="a run of seconds, to see that all works")
     options = parser.parse_args(argv)
