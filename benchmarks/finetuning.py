@@ -57,6 +57,7 @@ STEPS = (
     "fastai",
 )
 N_VIEWS = 7  # of test-time augmentation, beside the plain one
+N_BOOTSTRAP = 200  # samples of the images, for standard errors
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,14 @@ def scores(Y: Array, probabilities: Array, common: Array, threshold: float | Arr
     }
 
 
+def standard_errors(Y: Array, probabilities: Array, common: Array, threshold: float | Array = 0.2) -> dict[str, float]:
+    """The deviation of the scores over bootstrap samples of the images."""
+    thresholds, rng = np.broadcast_to(threshold, len(Y)), np.random.default_rng(0)
+    samples = rng.integers(len(Y), size=(N_BOOTSTRAP, len(Y)))
+    drawn = pd.DataFrame([scores(Y[rows], probabilities[rows], common, thresholds[rows]) for rows in samples])
+    return {str(name): float(error) for name, error in drawn.std().items()}
+
+
 def tuned_thresholds(Y: Array, probabilities: Array, folds: Sequence[Split]) -> Array:
     """For each image, the threshold that is best on the folds that it is not in."""
     thresholds = np.zeros(len(Y))
@@ -197,8 +206,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         [
             {
                 "model": record["model"],
-                "F2": f"{record['scores']['f2']:.3f}".removeprefix("0"),
-                "mAP": f"{record['scores']['map']:.3f}".removeprefix("0"),
+                "F2": _score(record, "f2"),
+                "mAP": _score(record, "map"),
                 "fit, s a fold": _mean(record.get("fit_seconds")),
                 "predict, s a fold": _mean(record.get("predict_seconds")),
             }
@@ -224,10 +233,20 @@ def _records(climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequen
     known = {"labels": [name for name, is_common in zip(data.target_names, common, strict=True) if is_common]}
     for name, (probabilities, seconds) in climbed.items():
         known |= {"fit_seconds": seconds[:, 0].tolist(), "predict_seconds": seconds[:, 1].tolist()}
-        yield {"model": name, "threshold": 0.2, "scores": scores(Y, probabilities, common), **known}
+        yield {"model": name, "threshold": 0.2, **_scored(Y, probabilities, common), **known}
     tuned = tuned_thresholds(Y, probabilities, folds)
     row = {"model": f"{name}, tuned threshold", "threshold": sorted(set(tuned.tolist()))}
-    yield {**row, "scores": scores(Y, probabilities, common, tuned), **known}
+    yield {**row, **_scored(Y, probabilities, common, tuned), **known}
+
+
+def _scored(*predictions: Any) -> Record:
+    return {"scores": scores(*predictions), "errors": standard_errors(*predictions)}
+
+
+def _score(record: Record, name: str) -> str:
+    """A score, and its standard error where it was recorded."""
+    values = [record["scores"][name], *([record["errors"][name]] if "errors" in record else [])]
+    return " ±".join(f"{value:.3f}".removeprefix("0") for value in values)
 
 
 def _mean(seconds: list[float] | None) -> str:

@@ -360,6 +360,7 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
         "vote with pretrained features, tuned threshold",
     ]
     assert all(0 <= record["scores"][name] <= 1 for record in records for name in ("f2", "map"))
+    assert all(0 < record["errors"]["f2"] < 0.2 for record in records)
     assert all(len(record["fit_seconds"]) == 2 for record in records)
     assert "mAP over" in capsys.readouterr().out
 
