@@ -193,8 +193,8 @@ _YEAST_MODELS = (
     "MLP 512-512, BCE",
     "vote of SVM and MLP on kernels of parts",
 )
-_LADDER = ("finetuning.jsonl", "finetuning-vote.jsonl", "finetuning-fastai.jsonl")
-_MIXED = ("finetuning-mixed.jsonl", "finetuning-mixed-fastai.jsonl")
+_LADDER = ("finetuning.jsonl", "finetuning-fastai.jsonl")
+_MIXED = ("finetuning-mixed-fastai.jsonl", "finetuning-mixed-pair.jsonl")
 _RIVALS = (
     "scikit-multilearn-ng",
     "embetter",
