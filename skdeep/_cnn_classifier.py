@@ -197,7 +197,7 @@ default="linear_probe"
         ``state_dict()`` may be saved and given back as ``weights=``.
     snapshots_ : list of nn.Module
         Where several networks predict, after ``averaging="snapshots"`` or a phase with ``snapshot=True``: all whose
-        predictions are averaged, the last being that of ``net_``. Else empty.
+        predictions are averaged, the last being ``net_.module_`` itself. Else empty.
     backbone_ : Backbone
         The network, its weights and its preprocessing, as settled in ``fit``. Where the backbone learnt, it knows of
         no weights: the trained ones are in ``net_``.
@@ -389,8 +389,9 @@ default="linear_probe"
 
         The last phase says what learns, on pictures of which size; the rate is constant: its own, or where it is looked
         for the one that ``fit`` found. The optimizer remembers from one call to the next, until a call changes what
-        learns, or how. Batch normalisation keeps the moving averages of training. Where a call fails, the estimator
-        stays as it was.
+        learns, or how. Batch normalisation keeps the moving averages of training. Of several networks that predicted
+        together (``snapshots_``) the last one learns, and predicts alone from then on. Where a call fails, the
+        estimator stays as it was.
 
         Parameters
         ----------
@@ -541,18 +542,19 @@ default="linear_probe"
         ImportError
             If onnx or onnxscript, of the extra ``onnx``, is not installed.
         ValueError
-            If ``tta`` is set, for views are no part of a network; if networks predict on pictures of several sizes, as
-            after a phase with ``snapshot=True``; or if the network cannot be exported.
+            If ``tta`` is set, for views are no part of a network; if networks predict on pictures that were brought to
+            size in several ways, as after a phase with ``snapshot=True``; or if the network cannot be exported.
         """
         check_is_fitted(self)
         check_onnx(f"{type(self).__name__}.to_onnx")
         if self.tta:
             raise ValueError(f"tta={self.tta} averages random views, which no graph makes: set tta=0 to export.")
-        sizes = [backbone.geometry.size for _, backbone in self._predicting()]
-        if len(set(sizes)) > 1:
+        geometries = dict.fromkeys(backbone.geometry for _, backbone in self._predicting())
+        if len(geometries) > 1:
+            ways = listed([f"{geometry.policy} to {geometry.size}" for geometry in geometries])
             raise ValueError(
-                f"The networks of this classifier predict on pictures of the sizes {sizes}, and a graph takes one: fit "
-                "with phases of which none before the last size has snapshot=True to export."
+                f"The networks of this classifier take pictures of several sizes or ways to them ({ways}), and a graph "
+                "takes one: fit with snapshot=True in none of the phases before the last size to export."
             )
         metadata = {key: json.dumps(value, default=str) for key, value in self._described_for_users().items()}
         with torch.inference_mode(False), torch.no_grad(), seeded(0):
@@ -811,7 +813,7 @@ default="linear_probe"
         self.precision_, self.backbone_, self.format_ = plan.precision, plan.backbones[-1], plan.learnt.X.format
         self._seed, self._micro_batch_size = plan.seed_of_network, self.micro_batch_size
         if isinstance(self.net_.module_, _ImageNetwork):
-            networks: list[Any] = [self.net_.module_, *self.snapshots_]
+            networks: list[Any] = self.snapshots_ or [self.net_.module_]
             for network in networks:
                 network.has_learnt = True
             self.backbone_ = self.backbone_.without_weights()
@@ -889,8 +891,11 @@ default="linear_probe"
         modules, backbones = zip(*self._predicting(), strict=True)
         networks: Any = copy.deepcopy(modules)
         if not isinstance(modules[0], _ImageNetwork):
-            body = copy.deepcopy(build_backbone(self.backbone_, device))
-            networks = [_ImageNetwork(self.backbone_, body, head, "float32") for head in networks]
+            bodies = [copy.deepcopy(build_backbone(backbone, device)) for backbone in backbones]
+            heads = networks
+            networks = [
+                _ImageNetwork(self.backbone_, body, head, "float32") for body, head in zip(bodies, heads, strict=True)
+            ]
         for network in networks:
             network.precision = "float32"
             network.to(device).eval().requires_grad_(False)

@@ -221,10 +221,15 @@ def test_what_cannot_be_written_is_said_before_any_work(
         clf.to_onnx(tmp_path / "nowhere" / "network.onnx")
     with pytest.raises(ValueError, match="tta=2 averages random views, which no graph makes: set tta=0 to export"):
         clf.set_params(tta=2).to_onnx(path)
-    phases = [Phase(image_size=side, snapshot=True) for side in (16, 32)]
-    pair = quick(Body, phases=phases, image_size=None).fit(X, Y["multilabel"])
-    with pytest.raises(ValueError, match=r"on pictures of the sizes \[\(16, 16\), \(32, 32\)\], and a graph takes one"):
-        pair.to_onnx(path)
+    # networks that want their pictures in different ways: of other sizes, or cut out and squashed
+    for backbone, sides, ways in (
+        (Body, (16, 32), r"squash to \(16, 16\), squash to \(32, 32\)"),
+        ("resnet18", (None, 224), r"crop to \(224, 224\), squash to \(224, 224\)"),
+    ):
+        phases = [Phase(train="head", image_size=side, snapshot=True) for side in sides]
+        pair = quick(backbone, phases=phases, image_size=None).fit(X, Y["multilabel"])
+        with pytest.raises(ValueError, match=rf"several sizes or ways to them \({ways}\), and a graph takes one"):
+            pair.to_onnx(path)
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxscript" else find(name))
     with pytest.raises(ImportError, match=r"CNNClassifier.to_onnx needs onnxscript\. .*pip install 'skdeep\[onnx\]'"):

@@ -97,19 +97,19 @@ def spread(heat: torch.Tensor) -> Array:
     return (whole / whole.amax((1, 2), keepdim=True).clamp(min=1e-30)).numpy()
 
 
-def activation_map(clf: CNNClassifier, body: Any, X: Array, position: int) -> Array:
+def activation_map(network: Any, body: Any, seen: torch.Tensor, position: int) -> torch.Tensor:
     """The map of Zhou et al., "Learning deep features for discriminative localization", CVPR, 2016: equation 2.
 
-    In evaluation mode the head is one linear map of the averages: batch normalisation multiplies the weights.
+    Only its positive part. In evaluation mode the head is one linear map of the averages: batch normalisation
+    multiplies the weights.
     """
-    head: Any = getattr(clf.net_.module_, "head", clf.net_.module_)
-    normalise, _, decide = head.layers
+    normalise, _, decide = getattr(network, "head", network).layers
     weights = decide.weight * normalise.weight / (normalise.running_var + normalise.eps).sqrt()
     with torch.no_grad():
-        maps = body.maps(pixels(X))
+        maps = body.maps(seen)
         maps = maps.permute(0, 3, 1, 2) if isinstance(body, Turned) else maps
-        weights = torch.cat([-weights, weights]) if clf.classes_.shape == (2,) else weights
-        return spread(torch.einsum("k,nkhw->nhw", weights[position, : maps.shape[1]], maps).relu())
+        weights = torch.cat([-weights, weights]) if len(weights) == 1 else weights
+        return torch.einsum("k,nkhw->nhw", weights[position, : maps.shape[1]], maps).relu()
 
 
 @pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
@@ -122,7 +122,8 @@ def test_heat_of_averaged_maps_is_the_class_activation_map(kind: str, backbone: 
     for position in range(n_names):
         heat = grad_cam(clf, X, position)
         assert heat.dtype == np.float32
-        np.testing.assert_allclose(heat, activation_map(clf, body, X, position), rtol=1e-3, atol=1e-5)
+        expected = spread(activation_map(clf.net_.module_, body, pixels(X), position))
+        np.testing.assert_allclose(heat, expected, rtol=1e-3, atol=1e-5)
     assert len({grad_cam(clf, X, position).tobytes() for position in range(n_names)}) == n_names
 
 
@@ -224,40 +225,42 @@ def test_a_layer_may_be_named_and_what_follows_may_work_in_place(X: Array) -> No
 def test_numbers_beside_pictures_pass_through(X: Array) -> None:
     beside = pd.DataFrame({"picture": list(X), "height": np.linspace(0, 1, 12)})
     clf = quick(max_epochs=3, lr=0.01).fit(beside, Y["multilabel"])
-    expected = activation_map(clf, clf.net_.module_.backbone, X, 2)
+    expected = spread(activation_map(clf.net_.module_, clf.net_.module_.backbone, pixels(X), 2))
     np.testing.assert_allclose(grad_cam(clf, beside, 2), expected, rtol=1e-3, atol=1e-5)
     display = GradCAMDisplay.from_estimator(clf, beside, label=2, n_images=5)
     np.testing.assert_allclose(display.probabilities, clf.predict_proba(beside)[:5, 2], rtol=1e-5)
 
 
-def test_heat_of_several_networks_is_their_mean(X: Array) -> None:
-    phases = [Phase(policy="sgdr", max_epochs=3, cycle_mult=2)]
+@pytest.mark.parametrize("train", ["head", "all"])
+def test_heat_of_several_networks_is_their_mean(train: Any, X: Array) -> None:
+    phases = [Phase(train=train, policy="sgdr", max_epochs=3, cycle_mult=2)]
     clf = quick(phases=phases, averaging="snapshots", lr=0.05).fit(X, Y["multilabel"])
-    raw = []
-    for network in clf.snapshots_:
-        maps = network.backbone.maps(pixels(X)).detach().requires_grad_()
-        network.head(maps.mean((2, 3)))[:, 0].sum().backward()
-        shares: Any = maps.grad
-        raw.append((shares.mean((2, 3), keepdim=True) * maps.detach()).sum(1).relu())
-    assert len(raw) == 2
-    np.testing.assert_allclose(grad_cam(clf, X, 0), spread(torch.stack(raw).mean(0)), rtol=1e-3, atol=1e-5)
+    assert len(clf.snapshots_) == 2
+    bodies = [getattr(network, "backbone", clf.backbone_.module) for network in clf.snapshots_]
+    maps = [activation_map(*parts, pixels(X), 0) for parts in zip(clf.snapshots_, bodies, strict=True)]
+    np.testing.assert_allclose(grad_cam(clf, X, 0), spread(torch.stack(maps).mean(0)), rtol=1e-3, atol=1e-5)
 
 
-def test_networks_of_other_sizes_see_their_own_pictures(X: Array) -> None:
-    phases = [Phase(image_size=side, snapshot=True) for side in (SIDE // 2, SIDE)]
+@pytest.mark.parametrize("train", ["head", "all"])
+def test_networks_of_other_sizes_see_their_own_pictures_and_count_alike(train: Any, X: Array) -> None:
+    X = np.repeat(np.repeat(X[:, ::2, ::2], 2, axis=1), 2, axis=2)  # whose means of four pixels are whole numbers
+    phases = [Phase(train=train, image_size=side, snapshot=True) for side in (SIDE // 2, SIDE)]
     clf = quick(phases=phases, lr=0.05, image_size=None).fit(X, Y["multilabel"])
     whole = []
     for network, side in zip(clf.snapshots_, (SIDE // 2, SIDE), strict=True):
-        # of whole pixels' means, as both sides are even
         seen = F.interpolate(pixels(X), (side, side), mode="bilinear", antialias=True)
-        maps = network.backbone.maps(seen).detach().requires_grad_()
-        network.head(maps.mean((2, 3)))[:, 0].sum().backward()
-        heat = (maps.grad.mean((2, 3), keepdim=True) * maps.detach()).sum(1, keepdim=True).relu()
-        whole.append(F.interpolate(heat, (SIDE, SIDE), mode="bilinear")[:, 0])
-    expected = torch.stack(whole).mean(0)
-    expected = expected / expected.amax((1, 2), keepdim=True).clamp(min=1e-30)
-    # pictures are resized in whole numbers
-    np.testing.assert_allclose(grad_cam(clf, X, 0), expected, atol=0.03)
+        heat = activation_map(network, getattr(network, "backbone", clf.backbone_.module), seen, 0)
+        whole.append(F.interpolate(heat[:, None], (SIDE, SIDE), mode="bilinear")[:, 0])
+    np.testing.assert_allclose(grad_cam(clf, X, 0), spread(torch.stack(whole).mean(0)), atol=0.01)
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad"])
+def test_networks_that_see_other_parts_of_a_picture_have_no_heat_in_common(resize: str, X: Array) -> None:
+    phases = [Phase(train="head", image_size=size, snapshot=True) for size in ((SIDE // 2, SIDE), (SIDE, SIDE))]
+    clf = quick(phases=phases, image_size=None, resize=resize).fit(X, Y["multilabel"])
+    with pytest.raises(ValueError, match=rf"parts of a picture \({resize} to \(12, 24\), {resize} to \(24, 24\)\)"):
+        grad_cam(clf, X, 0)
+    assert grad_cam(clf.set_params(resize="squash").fit(X, Y["multilabel"]), X, 0).shape == (12, SIDE, SIDE)
 
 
 def test_heat_does_not_depend_on_the_batch_nor_on_the_callers_mode(X: Array) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skdeep._cnn_classifier import CNNClassifier
+from skdeep._text import listed
 from skdeep.backbones import resolve_device
 from skdeep.backbones.dryrun import first_tensor
 from skdeep.backbones.taps import plan_own_taps
@@ -41,8 +43,9 @@ def grad_cam(
     :math:`\partial y / \partial A^k` over its positions, and the heat is the positive part of the weighted sum of
     maps. It is brought to the size of the picture, and divided by its maximum: it says where, and not how surely.
 
-    The classifier stays as it is: a copy of its network computes, in float32. Views of ``tta`` do not count; of several
-    networks (``averaging="snapshots"``, ``Phase(snapshot=True)``), the heat is the mean.
+    The classifier stays as it is: a copy of its network computes, in float32. Views of ``tta`` do not count. Of several
+    networks (``averaging="snapshots"``, ``Phase(snapshot=True)``), the heat is the mean before that division, each
+    network's times the number of its positions, which the size of the pictures decides.
 
     Parameters
     ----------
@@ -63,7 +66,8 @@ def grad_cam(
     Raises
     ------
     ValueError
-        If there is no such label or layer, the layer puts out no maps, or maps of a single position.
+        If there is no such label or layer, the layer puts out no maps, or maps of a single position; or if several
+        networks see different parts of a picture.
     ImageError
         If X holds no images, or one that cannot be read.
 
@@ -255,7 +259,8 @@ class _Watched:
                 f"The maps of the layer {self.tap.layer!r} of {type(self.network.backbone).__name__} have a single "
                 "position for pictures of this size, which shows nothing: name an earlier layer with layer=."
             )
-        shares = gradients.mean((2, 3), keepdim=True)
+        # not their mean, with which networks of few positions would count more than those of many
+        shares = gradients.sum((2, 3), keepdim=True)
         return (shares * maps).sum(dim=1).relu()
 
     def _note(self, module: nn.Module, inputs: Any, output: Any) -> Any:
@@ -289,6 +294,7 @@ def _heat(classifier: Any, images: Images, position: int, layer: str | None) -> 
     done = []
     with torch.inference_mode(False), torch.enable_grad():
         networks = classifier._whole_networks(device)
+        _check_parts([own for _, own in networks])
         watched = [_Watched(network, layer, own.size) for network, own in networks]
         streams = [ImageRows(images, own, device).take(batches) for _, own in networks]
         for seen in zip(*streams, strict=True):
@@ -300,3 +306,16 @@ def _heat(classifier: Any, images: Images, position: int, layer: str | None) -> 
             peak = heat.amax((1, 2), keepdim=True)
             done.append((heat / peak.where(peak > 0, 1)).cpu())
     return torch.cat(done).numpy()
+
+
+def _check_parts(geometries: Sequence[Geometry]) -> None:
+    """Raise an error if geometries show different parts of a picture, whose heat has no common place."""
+    parts = set()
+    for geometry in geometries:
+        policy, (height, width), resize = geometry.policy, geometry.size, geometry.resize or max(geometry.size)
+        parts.add((policy,) if policy == "squash" else (policy, Fraction(height, width), Fraction(resize, height)))
+    if len(parts) > 1:
+        ways = listed([f"{geometry.policy} to {geometry.size}" for geometry in dict.fromkeys(geometries)])
+        raise ValueError(
+            f"The networks of this classifier see different parts of a picture ({ways}), and their heat would not meet."
+        )
