@@ -514,10 +514,15 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
         state = {**super().__getstate__()}
         if "net_" in state:
             state["net_"] = on_cpu(state["net_"])
-            state["snapshots_"] = [
-                module if is_on_cpu(module) else copy.deepcopy(module).to("cpu") for module in state["snapshots_"]
-            ]
+            others = state["snapshots_"][:-1]
+            moved = [module if is_on_cpu(module) else copy.deepcopy(module).to("cpu") for module in others]
+            state["snapshots_"] = [*moved, None] if state["snapshots_"] else []  # the last one is in the net
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if getattr(self, "snapshots_", None):
+            self.snapshots_[-1] = self.net_.module_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

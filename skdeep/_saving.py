@@ -36,8 +36,8 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : estimator
-        Its ``net_`` is a skorch net and its ``snapshots_`` a list of modules; all other attributes are plain values,
-        arrays, tables, or descriptions of this library.
+        Its ``net_`` is a skorch net and its ``snapshots_`` a list of modules, the last of them that of ``net_``; all
+        other attributes are plain values, arrays, tables, or descriptions of this library.
     path : str or path
 
     Raises
@@ -62,7 +62,7 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str]) -> None:
         "net": _take_net_apart(estimator.net_, tensors),
         "n_snapshots": len(estimator.snapshots_),
     }
-    for k, module in enumerate(estimator.snapshots_):
+    for k, module in enumerate(estimator.snapshots_[:-1]):
         tensors |= _named(f"snapshot{k}", module.state_dict())
     write_tensors(path, tensors, document)
 
@@ -284,9 +284,10 @@ def _put_nets_together(estimator: Any, document: Mapping[str, Any], tensors: Ten
     if about["optimizer"] is not None:
         _set_optimizer(net, about["optimizer"], _part(tensors, "optimizer"))
     estimator.net_ = net
-    estimator.snapshots_ = [copy.deepcopy(net.module_) for _ in range(document["n_snapshots"])]
-    for k, module in enumerate(estimator.snapshots_):
+    snapshots = [copy.deepcopy(net.module_) for _ in range(document["n_snapshots"] - 1)]
+    for k, module in enumerate(snapshots):
         _load(module, _part(tensors, f"snapshot{k}"), path)
+    estimator.snapshots_ = [*snapshots, net.module_] if document["n_snapshots"] else []
 
 
 def _set_optimizer(net: Any, about: Mapping[str, Any], tensors: Tensors) -> None:

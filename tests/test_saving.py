@@ -411,7 +411,7 @@ def test_a_file_can_make_nothing_but_what_is_known(value: Any, path: Path) -> No
         lambda document: document["parameters"].update(nonsense={"value": 1}),
         lambda document: document["attributes"].pop("_kind"),
         lambda document: document.update(parameters=[]),
-        lambda document: document.update(n_snapshots=1),
+        lambda document: document.update(n_snapshots=2),
         lambda document: document["net"].update(optimizer={"kind": "eval", "groups": [], "state": {}}),
     ],
 )

@@ -184,14 +184,17 @@ class Course:
     def snapshots(self) -> list[nn.Module]:
         """The networks that predict together, the net's own being the last; empty where it predicts alone.
 
-        They are those at the ends of phases that say so, and of the last phase's cycles where the options do. Where it
-        ended with an earlier epoch's weights, only the cycles before that count.
+        They are those at the ends of phases that say so, and of the last phase's cycles where the options do. Where
+        that phase ended with an earlier epoch's weights, only the cycles before that epoch count.
         """
-        return [_with_weights(self.net.module_, weights) for weights in self._state.snapshots]
+        if not self._state.snapshots:
+            return []
+        # the last weights are those that the net ended with
+        return [*(_with_weights(self.net.module_, weights) for weights in self._state.snapshots[:-1]), self.net.module_]
 
     @property
     def phases_of_snapshots(self) -> list[int]:
-        """The position of the phase that each of these comes from."""
+        """The position of the phase that each of the snapshots comes from."""
         earlier, last = self._earlier_snapshots, len(self.phases) - 1
         return [*earlier, *[last] * (len(self._state.snapshots) - len(earlier))]
 

@@ -52,7 +52,9 @@ class Phase:
         differ much from those of the pictures that the weights come from.
     snapshot : bool, default=False
         Whether the network at this phase's end is kept, and predicts beside the last phase's: on pictures of this
-        phase's size, and the probabilities are averaged. The network at the end of the last phase predicts in any case.
+        phase's size. The network at the end of the last phase predicts in any case; all networks, those of
+        ``averaging="snapshots"`` too, count alike. What is judged in training (``early_stopping``, ``history_``) is the
+        network that learns, alone.
 
     Raises
     ------
