@@ -1,8 +1,9 @@
 """From base rates to a fine-tuned network: what each step gives on aerial images, beside fastai.
 
 Every rung of the ladder is fitted on the same folds. Scores are those of the pooled out-of-fold predictions: F2 over
-images at the threshold 0.2, and the mean average precision over the labels with at least 19 positives. A tuned
-threshold is one for all labels; that of a fold is the best on the out-of-fold predictions of the other folds.
+images at the threshold 0.2, and the mean average precision over the labels with at least 19 positives. The last of
+the rows that a rung makes stands there once more with a tuned threshold, one for all labels; that of a fold is the
+best on the out-of-fold predictions of the other folds.
 
     python -m benchmarks.finetuning [FOLDER] [--backbone NAME --weights FILE] [--rung NAME]... [--max-epochs N]
                                     [--mixup ALPHA] [--fastai-python PATH] [--untimed] [--smoke] [--cv K] [--out FILE]
@@ -11,6 +12,8 @@ threshold is one for all labels; that of a fold is the best on the out-of-fold p
 from __future__ import annotations
 
 import argparse
+import copy
+import functools
 import os
 import tempfile
 import time
@@ -54,6 +57,7 @@ STEPS = (
     "test-time augmentation",
     "networks of two sizes",
     "vote",
+    "defaults",
     "fastai",
 )
 N_VIEWS = 7  # of test-time augmentation, beside the plain one
@@ -81,12 +85,12 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
     """The rungs, in the order in which each adds something to the one before."""
     relevance = BinaryRelevance(LogisticRegression(C=0.003, max_iter=1000))
     backbone, weights = arguments.backbone, arguments.weights
-    sizes = (32, 32, 32) if arguments.smoke else (64, 128, 256)
+    sizes = (32, 32, 64) if arguments.smoke else (64, 128, 256)
     max_epochs = 1 if arguments.smoke else arguments.max_epochs
     augmentation = Augmentation("top_down", mixup=arguments.mixup)
 
-    def learning(sizes: Sequence[int], *, pair: bool = False) -> CNNClassifier:
-        network = finetuned(backbone, weights, sizes=sizes, max_epochs=max_epochs, pair=pair)
+    def learning(sizes: Sequence[int], **options: bool) -> CNNClassifier:
+        network = finetuned(backbone, weights, sizes=sizes, max_epochs=max_epochs, **options)
         return network.set_params(augmentation=augmentation)
 
     def features(weights: str | None) -> Any:
@@ -95,6 +99,11 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
 
     def augmented(network: CNNClassifier, X: Any, Y: Any) -> CNNClassifier:
         return network.set_params(tta=N_VIEWS)
+
+    def alone(network: CNNClassifier, X: Any, Y: Any, tta: int = 0) -> CNNClassifier:
+        last = copy.copy(network).set_params(tta=tta)
+        last.snapshots_ = []
+        return last
 
     def vote(network: CNNClassifier, X: Any, Y: Any) -> MultilabelVotingClassifier:
         members = [("networks", FrozenEstimator(augmented(network, X, Y))), ("features", features(weights))]
@@ -111,6 +120,15 @@ def ladder(arguments: argparse.Namespace) -> list[Rung]:
             "networks of two sizes",
             learning(sizes, pair=True),
             {"networks of two sizes, test-time augmentation": augmented, "vote with pretrained features": vote},
+        ),
+        Rung(
+            "defaults, networks of two sizes",
+            learning(sizes, pair=True, by_default=True),
+            {
+                "defaults, the last network alone": alone,
+                "defaults, the last network alone, test-time augmentation": functools.partial(alone, tta=N_VIEWS),
+                "defaults, networks of two sizes, test-time augmentation": augmented,
+            },
         ),
     ]
 
@@ -157,10 +175,12 @@ def scores(Y: Array, probabilities: Array, common: Array, threshold: float | Arr
     }
 
 
-def standard_errors(Y: Array, probabilities: Array, common: Array, threshold: float | Array = 0.2) -> dict[str, float]:
+def standard_errors(
+    Y: Array, probabilities: Array, common: Array, threshold: float | Array = 0.2, *, n_samples: int = N_BOOTSTRAP
+) -> dict[str, float]:
     """The deviation of the scores over bootstrap samples of the images."""
     thresholds, rng = np.broadcast_to(threshold, len(Y)), np.random.default_rng(0)
-    samples = rng.integers(len(Y), size=(N_BOOTSTRAP, len(Y)))
+    samples = rng.integers(len(Y), size=(n_samples, len(Y)))
     drawn = pd.DataFrame([scores(Y[rows], probabilities[rows], common, thresholds[rows]) for rows in samples])
     return {str(name): float(error) for name, error in drawn.std().items()}
 
@@ -187,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> list[Record]:
         out = arguments.out or default_output("finetuning")
         with open_output(out) as file:
             for climbed in _climbed(arguments, data, folds):
-                for record in _records(climbed, data, folds):
+                for record in _records(climbed, data, folds, n_samples=10 if arguments.smoke else N_BOOTSTRAP):
                     if arguments.untimed:
                         record = {key: value for key, value in record.items() if not key.endswith("seconds")}
                     records.append({**common, "backbone": arguments.backbone, "weights": _shown(arguments), **record})
@@ -227,20 +247,33 @@ def _climbed(
         yield climb_with_fastai(arguments, data, folds)
 
 
-def _records(climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequence[Split]) -> Iterator[Record]:
+def _records(
+    climbed: dict[str, tuple[Array, Array]], data: Bunch, folds: Sequence[Split], *, n_samples: int
+) -> Iterator[Record]:
     Y = np.asarray(data.target)
     common = Y.sum(axis=0) >= min(COMMON, len(Y) // 4)
-    known = {"labels": [name for name, is_common in zip(data.target_names, common, strict=True) if is_common]}
-    for name, (probabilities, seconds) in climbed.items():
-        known |= {"fit_seconds": seconds[:, 0].tolist(), "predict_seconds": seconds[:, 1].tolist()}
-        yield {"model": name, "threshold": 0.2, **_scored(Y, probabilities, common), **known}
-    tuned = tuned_thresholds(Y, probabilities, folds)
-    row = {"model": f"{name}, tuned threshold", "threshold": sorted(set(tuned.tolist()))}
-    yield {**row, **_scored(Y, probabilities, common, tuned), **known}
+    labels = [name for name, is_common in zip(data.target_names, common, strict=True) if is_common]
 
+    def record(name: str, threshold: float | Array) -> Record:
+        probabilities, seconds = climbed[name]
+        predictions = Y, probabilities, common, threshold
+        return {
+            "scores": scores(*predictions),
+            "errors": standard_errors(*predictions, n_samples=n_samples),
+            "labels": labels,
+            "fit_seconds": seconds[:, 0].tolist(),
+            "predict_seconds": seconds[:, 1].tolist(),
+        }
 
-def _scored(*predictions: Any) -> Record:
-    return {"scores": scores(*predictions), "errors": standard_errors(*predictions)}
+    for name in climbed:
+        yield {"model": name, "threshold": 0.2, **record(name, 0.2)}
+    last = list(climbed)[-1]
+    tuned = tuned_thresholds(Y, climbed[last][0], folds)
+    yield {
+        "model": f"{last}, tuned threshold",
+        "threshold": sorted(set(tuned.tolist())),
+        **record(last, tuned),
+    }
 
 
 def _score(record: Record, name: str) -> str:
@@ -280,6 +313,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON lines go; never overwritten")
     arguments = parser.parse_args(argv)
     arguments.cv = arguments.cv or (2 if arguments.smoke else 5)
+    names = [*(rung.name for rung in ladder(arguments)), "fastai"]
+    for name in arguments.rung or []:
+        if name not in names:
+            parser.error(f"--rung must be one of {', '.join(map(repr, names))}, got {name!r}")
     return arguments
 
 

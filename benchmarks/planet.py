@@ -131,30 +131,27 @@ def _other_rows(
 
 
 def finetuned(
-    backbone: str, weights: str, *, sizes: Sequence[int], max_epochs: int | None, pair: bool = False
+    backbone: str,
+    weights: str,
+    *,
+    sizes: Sequence[int],
+    max_epochs: int | None,
+    pair: bool = False,
+    by_default: bool = False,
 ) -> CNNClassifier:
-    """The Planet recipe's last two phases, the head and then all layers, at each of some sizes; None is its epochs.
+    """The Planet recipe's last phases, the head and then all layers at each of at most three sizes.
 
-    Of a pair, the network of the last size but one predicts beside that of the last.
+    ``max_epochs=None`` is the recipe's. Of a pair, the network of the last size but one predicts beside that of the
+    last. The rate and the weight decay are fastai's, with averaged weights, unless all is as the classifier has it by
+    default.
     """
-    recipe = resolve_phases("planet", lr=None, max_epochs=None, image_size=None)
+    recipe = resolve_phases("planet_pair" if pair else "planet", lr=None, max_epochs=max_epochs, image_size=None)
     phases = [
-        replace(phase, image_size=size, max_epochs=max_epochs or phase.max_epochs)
-        for size in sizes
-        for phase in recipe[-2:]
+        replace(phase, image_size=size)
+        for size, phase in zip(np.repeat(sizes, 2), recipe[-2 * len(sizes) :], strict=True)
     ]
-    if pair:
-        phases[-3] = replace(phases[-3], snapshot=True)
-    return CNNClassifier(
-        backbone,
-        weights=weights,
-        phases=phases,
-        augmentation="top_down",
-        averaging="ema",
-        lr=LR,
-        weight_decay=0.01,
-        random_state=0,
-    )
+    network = CNNClassifier(backbone, weights=weights, phases=phases, augmentation="top_down", random_state=0)
+    return network if by_default else network.set_params(averaging="ema", lr=LR, weight_decay=0.01)
 
 
 def pretrain(path: Path, *, smoke: bool) -> Path:

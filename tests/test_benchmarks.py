@@ -23,8 +23,10 @@ from benchmarks._records import (
     to_markdown,
 )
 from benchmarks._timing import check_agreement, median_interval
+from benchmarks.planet import finetuned
 from skdeep.datasets import make_aerial_scenes
 from skdeep.exceptions import WeightsUnavailableError
+from skdeep.training import resolve_phases
 
 
 def write_arff(path: Path, n_samples: int, random_state: int) -> str:
@@ -350,7 +352,7 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
         "features of the pretrained network",
         "fine-tuning at one size",
     ]
-    assert models[-7:] == [
+    assert models[-12:] == [
         "progressive sizes",
         "test-time augmentation",
         "test-time augmentation, tuned threshold",
@@ -358,11 +360,36 @@ def test_finetuning_smoke_run_climbs_the_ladder(tmp_path, capsys):
         "networks of two sizes, test-time augmentation",
         "vote with pretrained features",
         "vote with pretrained features, tuned threshold",
+        "defaults, networks of two sizes",
+        "defaults, the last network alone",
+        "defaults, the last network alone, test-time augmentation",
+        "defaults, networks of two sizes, test-time augmentation",
+        "defaults, networks of two sizes, test-time augmentation, tuned threshold",
     ]
+    of = {record["model"].removeprefix("defaults, "): record["scores"] for record in records[-5:]}
+    assert of["the last network alone"] != of["networks of two sizes"]
     assert all(0 <= record["scores"][name] <= 1 for record in records for name in ("f2", "map"))
     assert all(0 < record["errors"]["f2"] < 0.2 for record in records)
     assert all(len(record["fit_seconds"]) == 2 for record in records)
     assert "mAP over" in capsys.readouterr().out
+
+
+def test_finetuned_pair_is_the_recipe():
+    for recipe, pair in {"planet": False, "planet_pair": True}.items():
+        network = finetuned("mobilenet_v2", "weights", sizes=(64, 128, 256), max_epochs=None, pair=pair)
+        assert network.phases == resolve_phases(recipe, lr=None, max_epochs=7, image_size=None)
+        last = finetuned("mobilenet_v2", "weights", sizes=(32,), max_epochs=4, pair=pair).phases
+        assert [(phase.image_size, phase.train, phase.max_epochs) for phase in last] == [
+            (32, "head", 4),
+            (32, "all", 4),
+        ]
+
+
+def test_finetuning_knows_its_rungs(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        finetuning.main(["--smoke", "--rung", "vote", "--out", str(tmp_path / "none.jsonl")])
+    assert "--rung must be one of 'tag frequencies', " in capsys.readouterr().err
+    assert not (tmp_path / "none.jsonl").exists()
 
 
 def test_finetuning_beside_a_rival_leaves_out_what_was_not_timed(tmp_path, monkeypatch):

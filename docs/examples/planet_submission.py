@@ -4,8 +4,8 @@ Chips of the Amazon have any number of 17 tags, and the competition counts F2: a
 that is wrong, so that a tag is worth naming long before it is likely. How likely is learnt here on chips that are held
 out of training. Without arguments scenes are drawn, the last third of them without their tags, and a small network
 learns from scratch. With FOLDER (``train_v2.csv`` and ``train-jpg/``) and pretrained weights the network goes through
-pictures of 64, 128 and 256 pixels, six phases in all, and those of the last two sizes predict together; ``--phases
-linear_probe`` takes minutes instead of hours.
+pictures of 64, 128 and 256 pixels, six phases in all, and as it was at the end of the last two sizes it predicts twice,
+averaged; ``--phases linear_probe`` takes minutes instead of hours.
 
     python docs/examples/planet_submission.py [FOLDER] [--test FOLDER] [--backbone NAME] [--weights FILE]
                                               [--phases NAME] [--out FILE] [--smoke]
