@@ -194,7 +194,7 @@ _YEAST_MODELS = (
     "vote of SVM and MLP on kernels of parts",
 )
 _LADDER = ("finetuning.jsonl", "finetuning-fastai.jsonl")
-_MIXED = ("finetuning-mixed-fastai.jsonl", "finetuning-mixed-pair.jsonl")
+_MIXED = ("finetuning-mixed-fastai.jsonl", "finetuning-mixed-pair.jsonl", "finetuning-defaults.jsonl")
 _RIVALS = (
     "scikit-multilearn-ng",
     "embetter",

@@ -21,7 +21,7 @@ from typing import Any
 
 from sklearn.model_selection import train_test_split
 
-from skdeep import Augmentation, CNNClassifier
+from skdeep import CNNClassifier
 from skdeep.datasets import load_image_csv, make_aerial_scenes, write_submission
 from skdeep.metrics import fbeta_at_threshold
 from skdeep.multilabel import optimal_thresholds
@@ -90,13 +90,7 @@ def own_classifier(options: argparse.Namespace) -> CNNClassifier:
     )
     if options.phases == "linear_probe":  # quick on stored activations, which pictures that change would not have
         return classifier
-    return classifier.set_params(
-        lr=2e-3,
-        weight_decay=0.01,
-        augmentation=Augmentation("top_down", mixup=0.2),
-        averaging="ema",
-        tta=7,
-    )
+    return classifier.set_params(augmentation="top_down", tta=7)
 
 
 def small_classifier(*, smoke: bool) -> CNNClassifier:
