@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import os
 import warnings
 from abc import abstractmethod
@@ -477,10 +478,10 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
             judged.known = outputs
             return float(scorer(judged, rows, y, **weighed))
 
-        outputs = np.random.default_rng(0).normal(size=(len(y), targets.n_outputs))
+        outputs, found = np.random.default_rng(0).normal(size=(len(y), targets.n_outputs)), 0.0
         if is_ranking:
             try:
-                score(outputs)
+                found = score(outputs)
             except AttributeError as error:
                 raise ValueError(
                     f"scoring={self.scoring!r} cannot judge epochs of criterion='bp_mll', whose threshold between "
@@ -490,11 +491,17 @@ class DeepClassifier(ClassifierMixin, BaseEstimator):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    score(outputs)
+                    found = score(outputs)
             except Exception as error:
                 raise ValueError(
                     f"scoring={self.scoring!r} cannot score the {targets.kind} targets that are held out: {error}"
                 ) from error
+        if math.isnan(found) and self.early_stopping:
+            raise ValueError(
+                f"scoring={self.scoring!r} is NaN for the {targets.kind} targets that are held out, as where one of a "
+                "label's two values, or a class, is missing from them, and cannot say when to stop: hold out others "
+                "(X_val and y_val, validation_fraction), or choose another scoring."
+            )
         return score
 
     @staticmethod

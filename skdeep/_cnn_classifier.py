@@ -42,6 +42,7 @@ from skdeep.backbones import (
     settle_precision,
 )
 from skdeep.backbones.summary import summarise
+from skdeep.backbones.weights import content_digest
 from skdeep.features import Cache, open_store, pass_images
 from skdeep.images import Augmentation, Geometry, Images, PictureCache, as_images, check_images, resolve_augmentation
 from skdeep.training import (
@@ -188,8 +189,8 @@ default="linear_probe"
         The phases with all that they left open.
     history_ : DataFrame
         A row for each epoch: ``epoch``, ``phase`` (from 1; 0 for ``partial_fit``), ``train``, ``image_size``, ``lr``
-        (the head's at the last step), ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out),
-        ``n_steps`` and ``seconds``.
+        (the head's at the last step), ``train_loss``, ``valid_loss`` and ``score`` (NaN where nothing was held out,
+        and the score where ``scoring`` is the loss), ``n_steps`` and ``seconds``.
     n_iter_ : int
         Epochs in all phases.
     net_ : skorch.NeuralNet
@@ -390,8 +391,9 @@ default="linear_probe"
         The last phase says what learns, on pictures of which size; the rate is constant: its own, or where it is looked
         for the one that ``fit`` found. The optimizer remembers from one call to the next, until a call changes what
         learns, or how. Batch normalisation keeps the moving averages of training. Of several networks that predicted
-        together (``snapshots_``) the last one learns, and predicts alone from then on. Where a call fails, the
-        estimator stays as it was.
+        together (``snapshots_``) the last one learns, and predicts alone from then on. The threshold of
+        ``criterion="bp_mll"`` is learnt from the images of all calls, each as the network put them out then. Where a
+        call fails, the estimator stays as it was.
 
         Parameters
         ----------
@@ -428,9 +430,10 @@ default="linear_probe"
         phases, records = plan.phases, [record]
         if plan.goes_on:
             phases, records = self.phases_, [*_records(self.history_), record]
+        before = self.threshold_ if plan.goes_on else None
         self._remember(plan.targets)
         self._keep(net, phases, records, [])
-        self._learnt(plan, [])
+        self._learnt(plan, [], before)
         return self
 
     def find_lr(
@@ -807,7 +810,7 @@ default="linear_probe"
     def _some(X: Images, rows: NDArray[np.int64]) -> Images:
         return X.some(rows.tolist())
 
-    def _learnt(self, plan: _Plan, geometries: list[Geometry]) -> None:
+    def _learnt(self, plan: _Plan, geometries: list[Geometry], before: RankingThreshold | None = None) -> None:
         """Keep what predictions need to know of the network, and the geometries of the snapshots."""
         self._geometries = geometries
         self.precision_, self.backbone_, self.format_ = plan.precision, plan.backbones[-1], plan.learnt.X.format
@@ -819,7 +822,7 @@ default="linear_probe"
             self.backbone_ = self.backbone_.without_weights()
         if isinstance(plan.criterion, CRITERIA["bp_mll"]):
             ranks = np.mean([np.tanh(outputs) for outputs in self._image_outputs(plan.learnt.X)], axis=0)
-            self.threshold_ = RankingThreshold(ranks, plan.learnt.targets, plan.learnt.weights)
+            self.threshold_ = RankingThreshold(ranks, plan.learnt.targets, plan.learnt.weights, before)
 
     def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
         is_whole = "head.layers.2.weight" in shapes
@@ -1033,7 +1036,8 @@ def _architecture(backbone: Backbone, n_features: int, network: nn.Module | None
         "normalisation": (backbone.mean, backbone.std),
         "number of features": n_features,
         "shapes of weights": [(name, tuple(tensor.shape)) for name, tensor in shapes],
-        "weights": backbone.weights.digest,
+        # the user's own module may have changed, and brings no digest
+        "weights": backbone.weights.digest or content_digest(network.state_dict() if network else {}),
     }
 
 

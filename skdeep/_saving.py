@@ -160,7 +160,7 @@ def _backbone_of(parts: dict[str, Any]) -> Backbone:
 
 def _threshold_of(parts: dict[str, Any]) -> RankingThreshold:
     threshold = object.__new__(RankingThreshold)
-    threshold.coef, threshold.intercept = parts["coef"], float(parts["intercept"])
+    vars(threshold).update({**parts, "intercept": float(parts["intercept"])})
     return threshold
 
 
@@ -170,7 +170,7 @@ KNOWN = {
     for record in (
         *map(dataclass_record, (Augmentation, Geometry, ImageFormat, Phase, Weights)),
         Record(Backbone, _backbone_parts, _backbone_of),
-        Record(RankingThreshold, lambda value: dict(vars(value)), _threshold_of),
+        Record(RankingThreshold, lambda value: dict(sorted(vars(value).items())), _threshold_of),
     )
 }
 
@@ -231,6 +231,8 @@ def _with_own_module(backbone: Backbone, estimator: Any) -> Backbone:
         return backbone
     module = empty_network(backbone, estimator.backbone, estimator.backbone_params)
     _load(module, unpack(backbone.state), "which was saved")
+    if isinstance(estimator.backbone, nn.Module):
+        estimator.backbone = module  # what learns later goes on with these weights
     return replace(backbone, module=module, state=None)
 
 

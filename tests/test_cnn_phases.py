@@ -332,6 +332,31 @@ def test_early_stopping_takes_any_scorer(scoring: str, phases: str, X: Array) ->
     assert clf.history_["score"].notna().all() == (scoring != "loss")
 
 
+def test_a_score_that_is_nan_cannot_say_when_to_stop(X: Array) -> None:
+    Y = np.array([[1, 0], [0, 1]] * 6)
+    held = {"X_val": X[:4], "y_val": [[1, 0], [0, 0], [1, 0], [0, 0]]}
+    clf = quick(scoring="roc_auc", early_stopping=True, augmentation=Noted())
+    with pytest.raises(ValueError, match="scoring='roc_auc' is NaN for the multilabel targets that are held out"):
+        clf.fit(X, Y, **held)
+    assert clf.augmentation.seen == []
+    with pytest.warns(UserWarning, match="Only one class is present|undefined|not defined"):
+        history = clf.set_params(early_stopping=False).fit(X, Y, **held).history_
+    assert history["score"].isna().all()
+    # the user's own function is not tried
+    clf.set_params(early_stopping=True, scoring=lambda *_: np.nan, max_epochs=3, augmentation=None)
+    with pytest.warns(UserWarning, match="scoring gave NaN after each epoch of phase 1, of which the first one's"):
+        clf.fit(X, Y, **held)
+
+
+def test_a_ranking_goes_on_with_the_threshold_of_all_calls(X: Array, Y: Array) -> None:
+    clf = quick(criterion="bp_mll").fit(X, Y)
+    before = clf.threshold_
+    clf.set_params(lr=1e-12).partial_fit(X[:2], Y[:2])
+    assert before.gram[-1, -1] == 12
+    assert clf.threshold_.gram[-1, -1] == 14
+    assert np.abs(clf.threshold_.coef - before.coef).max() < 1
+
+
 @pytest.mark.parametrize("scoring", ["f1_micro", "neg_hamming_loss", "f2_at_threshold"])
 def test_a_ranking_is_not_judged_by_decisions(scoring: str, X: Array) -> None:
     Y = np.array([[1, 0], [0, 1]] * 6)

@@ -234,11 +234,11 @@ def test_random_weights_do_not_depend_on_the_version_of_torch(
 
 
 @pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])
-@pytest.mark.parametrize("pool", [None, "max"])
+@pytest.mark.parametrize(("pool", "fingerprint"), [(None, "own"), ("max", "own"), (None, None)])
 def test_an_own_module_is_given_and_gets_its_weights_from_the_file(
-    phases: str, pool: str | None, pictures: Array, indicator: Array, path: Path
+    phases: str, pool: str | None, fingerprint: str | None, pictures: Array, indicator: Array, path: Path
 ) -> None:
-    options: dict[str, Any] = {"phases": phases, "image_size": 16, "fingerprint": "own", "pool": pool}
+    options: dict[str, Any] = {"phases": phases, "image_size": 16, "fingerprint": fingerprint, "pool": pool}
     fitted = quick(backbone=Own(), **options).fit(pictures, indicator)
     fitted.save(path)
     with pytest.raises(ValueError, match="CNNClassifier was saved with backbone= given by the user") as told:
@@ -247,8 +247,27 @@ def test_an_own_module_is_given_and_gets_its_weights_from_the_file(
     assert "CNNClassifier.load(path, backbone=...)" in str(told.value)
     other = Own()
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
-    check_kept(fitted, pictures, path, backbone=other)
+    loaded = check_kept(fitted, pictures, path, backbone=other)
     assert all(torch.equal(other.state_dict()[name], tensor) for name, tensor in before.items())
+    # learning goes on with the weights of the file, too
+    expected = fitted.partial_fit(pictures, indicator).predict_proba(pictures)
+    np.testing.assert_allclose(loaded.partial_fit(pictures, indicator).predict_proba(pictures), expected, rtol=1e-5)
+
+
+def test_a_head_does_not_go_on_with_a_module_of_other_weights(pictures: Array, indicator: Array) -> None:
+    fitted = quick(backbone=Own(), image_size=16).fit(pictures, indicator)
+    with pytest.raises(ValueError, match="It has other weights"):
+        fitted.set_params(backbone=Own()).partial_fit(pictures, indicator)
+
+
+def test_a_table_net_is_saved_as_it_was_fitted(path: Path) -> None:
+    X, Y = table()
+    fitted = tabular().fit(X, Y)
+    expected = fitted.predict_proba(X)
+    fitted.set_params(activation="tanh", hidden_layer_sizes=(3,)).save(path)
+    loaded = TabularClassifier.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), expected)
+    assert loaded.hidden_layer_sizes == (3,)
 
 
 @pytest.mark.parametrize("phases", ["linear_probe", "from_scratch"])

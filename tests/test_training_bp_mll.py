@@ -54,3 +54,9 @@ def test_ranking_threshold_is_the_least_squares_fit_to_the_best_thresholds() -> 
     residual = best_thresholds(outputs, indicator.astype(np.uint8)) - threshold(outputs)
     np.testing.assert_allclose(outputs.T @ (weights * residual), 0, atol=1e-9)
     assert weights @ residual == pytest.approx(0, abs=1e-9)
+    # rows that come later count beside those before
+    first, last = (
+        (outputs[rows], indicator[rows].astype(np.uint8), weights[rows]) for rows in (slice(50), slice(50, 60))
+    )
+    together = RankingThreshold(*last, before=RankingThreshold(*first))
+    np.testing.assert_allclose([*together.coef, together.intercept], [*threshold.coef, threshold.intercept])

@@ -35,6 +35,7 @@ from skdeep.training import (
     prepare,
 )
 from skdeep.training.averaging import MovingAverage
+from skdeep.training.batch_norm import settle_batch_norm
 from skdeep.training.losses import BinaryCrossEntropy
 from skdeep.training.net import is_out_of_memory
 from skdeep.training.schedules import learning_rates, momenta
@@ -354,6 +355,16 @@ def test_batch_norm_ends_with_the_statistics_of_the_trained_network() -> None:
     assert not module.training
 
 
+def test_statistics_of_a_short_batch_count_as_its_rows_do() -> None:
+    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(34, 4)).astype(np.float32))
+    module = nn.BatchNorm1d(4)
+    settle_batch_norm(module, [module], [{"input": rows[:32]}, {"input": rows[32:]}], "cpu")
+    torch.testing.assert_close(module.running_mean, rows.mean(dim=0))
+    variances = torch.stack([part.var(dim=0) for part in (rows[:32], rows[32:])])
+    torch.testing.assert_close(module.running_var, (32 * variances[0] + 2 * variances[1]) / 34)
+    assert module.momentum == 0.1
+
+
 def test_the_history_has_a_line_for_each_epoch() -> None:
     X, Y = make_problem()
     told: list[dict[str, Any]] = []
@@ -425,6 +436,7 @@ def test_memory_for_less_than_two_rows_and_other_errors_stop_training() -> None:
     with pytest.warns(SmallerBatchWarning), pytest.raises(torch.OutOfMemoryError):
         run(Small(1), X, Y)
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+    assert is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
 
 
 def test_a_moving_average_forgets_the_first_weights() -> None:

@@ -54,10 +54,14 @@ def settle_batch_norm(
     momenta = [layer.momentum for layer in normalisations]
     for layer in normalisations:
         layer.reset_running_stats()
-        layer.momentum = None  # the plain average over batches
         layer.train()
+    n_seen = 0
     with torch.no_grad():
         for arguments in itertools.islice(batches, n_batches):
+            n_rows = len(next(iter(arguments.values())))
+            n_seen += n_rows
+            for layer in normalisations:
+                layer.momentum = n_rows / n_seen  # the average over batches, each as much as it has rows
             module(**{name: values.to(device) for name, values in arguments.items()})
     for layer, momentum in zip(normalisations, momenta, strict=True):
         layer.momentum = momentum

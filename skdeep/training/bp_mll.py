@@ -19,11 +19,15 @@ class RankingThreshold:
     ----------
     outputs, indicator : ndarray of shape (n_rows, n_labels)
     sample_weight : ndarray of shape (n_rows,)
+    before : RankingThreshold, default=None
+        That of other rows, which go on counting.
 
     Attributes
     ----------
     coef : ndarray of shape (n_labels,)
     intercept : float
+    gram, moment : ndarray of shape (n_labels + 1, n_labels + 1) and (n_labels + 1,)
+        The normal equations of all rows.
 
     References
     ----------
@@ -31,11 +35,19 @@ class RankingThreshold:
     NIPS 2001.
     """
 
-    def __init__(self, outputs: Array, indicator: NDArray[np.uint8], sample_weight: Array) -> None:
+    def __init__(
+        self,
+        outputs: Array,
+        indicator: NDArray[np.uint8],
+        sample_weight: Array,
+        before: RankingThreshold | None = None,
+    ) -> None:
         design = np.column_stack([outputs, np.ones(len(outputs))])
-        scale = np.sqrt(sample_weight)
-        thresholds = best_thresholds(outputs, indicator)
-        solution, *_ = np.linalg.lstsq(design * scale[:, None], thresholds * scale, rcond=None)
+        weighted = design * np.asarray(sample_weight)[:, None]
+        self.gram, self.moment = design.T @ weighted, weighted.T @ best_thresholds(outputs, indicator)
+        if before is not None:
+            self.gram, self.moment = self.gram + before.gram, self.moment + before.moment
+        solution, *_ = np.linalg.lstsq(self.gram, self.moment, rcond=None)
         self.coef, self.intercept = solution[:-1], float(solution[-1])
 
     def __call__(self, outputs: Array) -> Array:

@@ -279,6 +279,8 @@ class Course:
     def _end_phase(self, index: int, stage: Stage) -> None:
         module = self.net.module_
         if self._state.best_weights is not None:
+            if self._state.best == -math.inf:
+                _warn_of_no_score(self.phases[index], index)
             module.load_state_dict(self._state.best_weights)
         else:
             self._swap()
@@ -545,13 +547,22 @@ def _suggestion(curve: RateCurve, phase: Phase) -> float:
         return _PLAIN_RATE
 
 
+def _warn_of_no_score(phase: Phase, index: int) -> None:
+    warnings.warn(
+        f"scoring gave NaN after each epoch of phase {index + 1}, of which the first one's weights were kept: with "
+        "early_stopping it must be able to tell which of them is better.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
 def mean_loss(net: WeightedNet, outputs: NDArray[np.float64], lesson: Lesson) -> float:
     """The weighted mean loss of outputs."""
-    targets = torch.as_tensor(lesson.targets, device=net.device)
-    targets = targets.long() if targets.ndim == 1 else targets.float()
+    targets = torch.as_tensor(lesson.targets)
+    targets = (targets.long() if targets.ndim == 1 else targets.float()).to(net.device)
     with torch.no_grad():
         losses = net.criterion_(torch.as_tensor(outputs, dtype=torch.float32, device=net.device), targets)
-    return float(np.average(losses.double().cpu().numpy(), weights=lesson.weights))
+    return float(np.average(losses.cpu().double().numpy(), weights=lesson.weights))
 
 
 def epoch_seed(seed: int, phase: int, epoch: int) -> int:

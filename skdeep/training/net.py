@@ -147,7 +147,8 @@ def is_on_cpu(module: nn.Module) -> bool:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the machine, had not enough memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    plain = ("DefaultCPUAllocator", "MPS backend out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in plain)
 
 
 def _parts(batch: Batch, size: int | None) -> Iterator[Batch]:
@@ -171,7 +172,7 @@ def module_outputs(module: nn.Module, rows: Rows, *, batch_size: int, device: st
     batches = [list(range(start, min(start + batch_size, len(rows)))) for start in range(0, len(rows), batch_size)]
     with torch.no_grad():
         outputs = [
-            module(**{name: values.to(device) for name, values in arguments.items()}).double().cpu()
+            module(**{name: values.to(device) for name, values in arguments.items()}).cpu().double()
             for arguments in rows.take(iter(batches))
         ]
     return torch.cat(outputs).numpy()
