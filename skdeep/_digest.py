@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -11,6 +12,9 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy import sparse
+
 import skdeep
 from skdeep._codec import Json, describe, encode
 
@@ -18,16 +22,18 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_LIBRARIES = ("torch", "torchvision", "scikit-learn", "numpy", "scipy")
-_ROOTS = {"builtins", "skdeep", "torch", "torchvision", "sklearn", "numpy", "scipy"}  # of what only versions change
+_LIBRARIES = ("torch", "torchvision", "scikit-learn", "numpy", "scipy", "skorch", "pandas", "pillow", "timm")
+# of what only versions change
+_ROOTS = {"builtins", "skdeep", "torch", "torchvision", "sklearn", "numpy", "scipy", "skorch", "pandas", "PIL", "timm"}
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:
     """SHA-256 of all that decides what a computation ends with; equal in all processes.
 
     Values count, whatever object holds them. Of the user's own functions and classes the bytecode counts, with
-    defaults and what closures hold, but not the globals that they use; of modules the class, the attributes and the
-    weights; of other objects what ``pickle`` would see. The versions of torch, numpy and the like count as well.
+    defaults and what closures hold, but neither the globals that they use nor the functions that they call; of those of
+    other packages the version too; of modules the class, the attributes and the weights; of other objects what
+    ``pickle`` would see. The versions of torch, numpy and the like count as well.
 
     Parameters
     ----------
@@ -57,7 +63,23 @@ def digest_of(parts: Mapping[str, Any]) -> str:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES} | {"skdeep": skdeep.__version__}
+    versions = {"skdeep": skdeep.__version__}
+    for name in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # timm need not be there
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+@functools.cache
+def _versions_of(package: str) -> list[str]:
+    """Of what is installed under the name of a package; none of the user's own modules."""
+    names = sorted({name for name in _distributions().get(package, ()) if name})
+    return [f"{name} {importlib.metadata.version(name)}" for name in names]
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
 
 
 class _Sketch:
@@ -93,6 +115,8 @@ class _Sketch:
             return _tensor_digest(value)
         if torch is not None and isinstance(value, torch.nn.Module):
             return [*self._class(type(value)), [self._layer(name, layer) for name, layer in value.named_modules()]]
+        if sparse.issparse(value):
+            return self._sparse(value)
         if isinstance(value, type):
             return self._class(value)
         if isinstance(value, types.ModuleType):
@@ -115,9 +139,16 @@ class _Sketch:
         learns = [key for key, weight in layer.named_parameters(recurse=False) if weight.requires_grad]
         return [name, self._class(type(layer)), self._of([own, hooks, learns, list(tensors.items())])]
 
+    def _sparse(self, matrix: Any) -> Json:
+        # rows of their own, without what scipy finds out about a matrix and notes in it, such as the order of entries
+        rows = (matrix if matrix.ndim == 2 else matrix.tocoo().reshape((1, -1))).tocsr(copy=True)
+        rows.sum_duplicates()
+        places = [rows.indptr.astype(np.int64), rows.indices.astype(np.int64)]
+        return [self._class(type(matrix)), list(matrix.shape), self._of([*places, rows.data])]
+
     def _class(self, cls: type) -> Json:
         own = [base for base in cls.__mro__ if not _is_versioned(base)]
-        return [describe(cls), [[describe(base), self._members(base)] for base in own]]
+        return [describe(cls), [[describe(base), self._members(base), _versions_of(_package(base))] for base in own]]
 
     def _members(self, cls: type) -> Json:
         functions = {name: list(_functions_of(member)) for name, member in vars(cls).items()}
@@ -132,7 +163,9 @@ class _Sketch:
     def _function(self, function: types.FunctionType) -> Json:
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         held = self._of([function.__defaults__, function.__kwdefaults__, cells])
-        return [describe(function), held, None if _is_versioned(function) else self._code(function.__code__)]
+        if _is_versioned(function):
+            return [describe(function), held, None]
+        return [describe(function), held, self._code(function.__code__), _versions_of(_package(function))]
 
     def _code(self, code: types.CodeType) -> Json:
         names = [code.co_names, code.co_varnames, code.co_freevars, code.co_argcount, code.co_flags]
@@ -161,7 +194,12 @@ def _attributes_of_all_layers() -> frozenset[str]:
 
 def _is_versioned(named: Any) -> bool:
     """Whether a class or function changes with the version of a library only."""
-    return str(named.__module__).partition(".")[0] in _ROOTS
+    return _package(named) in _ROOTS
+
+
+def _package(named: Any) -> str:
+    """The name of the outermost package of a class or function."""
+    return str(named.__module__).partition(".")[0]
 
 
 def _ordered(encoded: Json) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import math
 import os
 import subprocess
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from iterstrat.ml_stratifiers import IterativeStratification, MultilabelStratifiedKFold
 from numpy.random import RandomState
+from scipy import sparse
 from sklearn.metrics import fbeta_score, make_scorer
 from torch import nn
 from torchvision.models import ResNet18_Weights
@@ -161,6 +164,48 @@ def test_a_digest_does_not_depend_on_how_values_are_held() -> None:
     assert digest_of({"w": flipped}) == digest_of({"w": torch.ones(2, 3, 4, 4)})
 
 
+def entries(rows: Any, columns: Any, values: Any) -> sparse.csr_array:
+    """A matrix as its entries stand."""
+    return sparse.csr_array((values, columns, rows), shape=(2, 3))
+
+
+@pytest.mark.parametrize("form", ["csr_array", "csr_matrix", "csc_array", "coo_array", "lil_array", "dia_matrix"])
+def test_a_sparse_matrix_has_one_digest_whatever_was_asked_of_it(form: str) -> None:
+    def given() -> Any:
+        return getattr(sparse, form)(np.array([[1.0, 0, 2], [0, 3, 4]]))
+
+    before = digest_of({"X": given()})
+    used = given()
+    for name in ("has_sorted_indices", "has_canonical_format"):
+        getattr(used, name, None)
+    _ = used @ np.ones(3), used.T, used.tocsc()
+    assert digest_of({"X": used}) == before
+    others = [given() * 2, given().T, given().astype("f4"), given().toarray()]
+    assert len({before, *(digest_of({"X": other}) for other in others)}) == 5
+
+
+def test_the_order_of_sparse_entries_does_not_count_and_stays() -> None:
+    ordered = entries([0, 2, 4], [0, 2, 1, 2], [1.0, 2.0, 3.0, 4.0])
+    mixed = entries([0, 2, 5], [2, 0, 2, 1, 2], [2.0, 1.0, 3.0, 3.0, 1.0])
+    flags = set(vars(mixed))
+    assert digest_of({"X": mixed}) == digest_of({"X": ordered})
+    wide = ordered.copy()
+    wide.indptr, wide.indices = wide.indptr.astype(np.int64), wide.indices.astype(np.int64)
+    assert digest_of({"X": wide}) == digest_of({"X": ordered})
+    assert mixed.indices.tolist() == [2, 0, 2, 1, 2]
+    assert mixed.data.tolist() == [2, 1, 3, 3, 1]
+    assert set(vars(mixed)) == flags
+
+
+def test_sparse_vectors_have_digests_of_their_shape_and_entries() -> None:
+    def vector(values: list[int]) -> Any:
+        return sparse.coo_array(np.array(values))
+
+    parts = [vector([0, 1, 2]), vector([0, 1, 2, 0]), vector([1, 0, 2]), sparse.coo_array(np.array([[0, 1, 2]]))]
+    assert len({digest_of({"X": part}) for part in parts}) == 4
+    assert digest_of({"X": vector([0, 1, 2])}) == digest_of({"X": parts[0]})
+
+
 def test_what_holds_itself_has_a_digest() -> None:
     def countdown(n: int) -> int:
         return n and countdown(n - 1)
@@ -178,6 +223,25 @@ def test_a_digest_changes_with_versions(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.undo()
     assert digest_of({}) == before
     assert _digest._versions()["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize("library", ["skorch", "pandas", "pillow", "timm"])
+def test_versions_are_those_of_all_libraries_that_compute(library: str) -> None:
+    assert _digest._versions()[library] == importlib.metadata.version(library)
+
+
+def test_a_digest_changes_with_the_version_of_a_package_that_a_part_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = type("Mine", (), {"__module__": "own"})
+    parts = (IterativeStratification, MultilabelStratifiedKFold(2), mine)
+    before = [digest_of({"part": part}) for part in parts]
+    version = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "99" if name == "iterative-stratification" else version(name)
+    )
+    # asked for anew
+    monkeypatch.setattr(_digest, "_versions_of", _digest._versions_of.__wrapped__)
+    after = [digest_of({"part": part}) for part in parts]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]
 
 
 def test_what_cannot_be_told_apart_is_refused() -> None:

@@ -79,13 +79,33 @@ def test_files_are_read_once(
         assert reads == ["a", "b", "c"]
 
 
-def test_the_same_file_under_two_names_is_read_once(
-    files: list[str], reads: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_file_under_two_names_has_one_digest(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pass_seconds(monkeypatch, 3)
     Path(files[0] + "2").hardlink_to(files[0])
     first, second = digest_of(FileDigests(None), [files[0], files[0] + "2"])
     assert first == second
+
+
+def test_files_that_a_file_system_does_not_tell_apart_have_digests_of_their_own(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_seconds(monkeypatch, 3)
+    status = Path(files[0]).stat()
+    with monkeypatch.context() as patched:
+        # as after a reboot, where an inode's number went to another file
+        patched.setattr(digests.os, "stat", lambda path, **options: status)
+        remembered = FileDigests(None)
+        found = [digest_of(remembered, [path]) for path in files]
+    assert found == [[digest] for digest in sha256_of(files)]
+
+
+def test_a_relative_path_and_the_whole_one_are_one_file(
+    files: list[str], reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pass_seconds(monkeypatch, 3)
+    monkeypatch.chdir(Path(files[0]).parent)
+    remembered = FileDigests(None)
+    assert digest_of(remembered, ["a"]) == digest_of(remembered, files[:1])
     assert reads == ["a"]
 
 
@@ -172,10 +192,10 @@ def test_a_damaged_memory_costs_a_warning_and_no_digest(
     pass_seconds(monkeypatch, 3)
     folder = tmp_path / "store"
     digest_of(FileDigests(CacheFolder(folder)), files)
-    with closing(sqlite3.connect(folder / "digests-v1.sqlite", isolation_level=None)) as database:
+    with closing(sqlite3.connect(folder / "digests-v2.sqlite", isolation_level=None)) as database:
         database.execute("UPDATE blobs SET value = zeroblob(32)")
     assert digest_of(FileDigests(CacheFolder(folder)), files) == sha256_of(files)
-    (folder / "digests-v1.sqlite").write_text("no database " * 1000)
+    (folder / "digests-v2.sqlite").write_text("no database " * 1000)
     remembered = FileDigests(CacheFolder(folder))
     with pytest.warns(FeatureStoreWarning) as caught:
         assert digest_of(remembered, files) == sha256_of(files)

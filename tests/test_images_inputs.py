@@ -203,6 +203,24 @@ def test_fractions_are_refused_where_white_was_settled_as_255(pictures: Array) -
         as_images(pictures / 255, like=fitted)
 
 
+@pytest.mark.parametrize("is_settled", [False, True])
+@pytest.mark.parametrize("kind", ["PIL", "uint8", "int64"])
+def test_fractions_among_whole_numbers_are_refused(kind: str, is_settled: bool, pictures: Array) -> None:
+    like = as_images(pictures).format if is_settled else None
+    whole = [Image.fromarray(picture) if kind == "PIL" else picture.astype(kind) for picture in pictures[:3]]
+    mixed = [*whole, *(pictures[3:5] / 255), pictures[5].astype(np.float32)]
+    with pytest.raises(ImageError, match=r"mixes pictures of whole numbers, .* with 2 of fractions from 0 to 1"):
+        as_images(mixed, like=like)
+
+
+def test_dark_pictures_among_whole_numbers_are_read(pictures: Array) -> None:
+    black, dim = np.zeros((4, 4, 3)), np.full((4, 4, 3), 0.5)
+    for fitted in (None, as_images(pictures).format):
+        assert as_images([pictures[0], black, black + 1], like=fitted).format.pixel_range == 255
+    # who says what white is knows
+    assert as_images([pictures[0], dim], pixel_range=255).format.pixel_range == 255
+
+
 @pytest.mark.parametrize(
     ("X", "options", "message"),
     [

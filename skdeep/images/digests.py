@@ -13,15 +13,19 @@ from pathlib import Path
 from skdeep._blobcache import SCHEMA, BlobCache
 from skdeep._cachefile import CacheFile, CacheFolder
 
-_VERSION = 1
+_VERSION = 2
 _MAX_BYTES_DISK = 256 * 2**20  # two million files, about
 _MAX_BYTES_MEMORY = 64 * 2**20
 _RACY_SECONDS = 2  # the coarsest clock of a file system, FAT's
-_IDENTITY = struct.Struct("<QQqqq")
+_IDENTITY = struct.Struct("<16sQQqqq")
 
 
 def identities(paths: Sequence[str]) -> list[bytes | None]:
-    """Device, inode, size and times of last change of files; None where there is no regular file."""
+    """A digest of the path, device, inode, size and times of last change of files; None where there is no regular file.
+
+    The path counts because there are file systems, such as FAT, where an inode's number means another file after a
+    while, and times are coarse.
+    """
     found: list[bytes | None] = []
     for path in paths:
         try:
@@ -29,12 +33,14 @@ def identities(paths: Sequence[str]) -> list[bytes | None]:
         except (OSError, ValueError):
             found.append(None)
             continue
-        found.append(_identity(status) if stat.S_ISREG(status.st_mode) else None)
+        found.append(_identity(path, status) if stat.S_ISREG(status.st_mode) else None)
     return found
 
 
 class FileDigests:
     """SHA-256 of files' contents, remembered as long as the files' identities stay.
+
+    A file that was moved, or is found by another path, is read again.
 
     What was changed within two seconds before it was read is not remembered, for within its clock's tick a file system
     does not tell a second change from the first (git calls such an entry racy). Nor is anything remembered on Windows,
@@ -80,8 +86,10 @@ class FileDigests:
         return digests
 
 
-def _identity(status: os.stat_result) -> bytes:
+def _identity(path: str, status: os.stat_result) -> bytes:
+    absolute = os.fsencode(os.path.abspath(path))  # noqa: PTH100 -- a Path costs more
     return _IDENTITY.pack(
+        hashlib.blake2b(absolute, digest_size=16).digest(),
         status.st_dev & 0xFFFFFFFFFFFFFFFF,
         status.st_ino & 0xFFFFFFFFFFFFFFFF,
         status.st_size,

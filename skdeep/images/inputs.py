@@ -67,7 +67,8 @@ def as_images(
     Raises
     ------
     ImageError
-        If X is none of these, a file is missing, or a value lies outside the pixel range.
+        If X is none of these, a file is missing, a value lies outside the pixel range, or pictures of fractions from 0
+        to 1 lie among some of whole numbers up to 255, unless ``pixel_range`` says so.
     ValueError
         If ``image_shape`` is no shape of an image, or another parameter none of its values.
 
@@ -277,9 +278,11 @@ def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange, *, se
         return 255
     # numpy's minimum and maximum, for Python's own pass over NaN
     lowest = float(np.min([array.min() for array in arrays]))
-    highest = float(np.max([array.max() for array in arrays]))
+    brightest = [float(array.max()) for array in arrays]
+    highest = float(np.max(brightest))
     if not np.isfinite([lowest, highest]).all():
         raise ImageError("Input X contains NaN or infinity.")
+    is_given = pixel_range != "auto" and not settled
     if pixel_range == "auto":
         integers = all(array.dtype.kind in "ui" for array in arrays)
         pixel_range = 255 if integers or highest > 1 else 1
@@ -293,6 +296,14 @@ def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange, *, se
             "Pixels are fractions from 0 to 1, but in fit the value of white was settled as 255; multiply X by 255, or "
             "fit with pixel_range=1."
         )
+    kinds = {array.dtype.kind for array in arrays}
+    if pixel_range == 255 and not is_given and "f" in kinds and not kinds.isdisjoint("ui"):
+        dark = [array for array, top in zip(arrays, brightest, strict=True) if array.dtype.kind == "f" and top <= 1]
+        if n_fractions := sum(map(_holds_fractions, dark)):
+            raise ImageError(
+                f"X mixes pictures of whole numbers, of which 255 is white, with {n_fractions} of fractions from 0 to "
+                "1, which would be black; multiply the latter by 255."
+            )
     return pixel_range
 
 
