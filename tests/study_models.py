@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -42,12 +42,28 @@ def models() -> dict[str, Any]:
     }
 
 
+class Log:
+    """A file to write to; as a parameter it is no path, whose content would tell a model from itself before."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def open(self, mode: str) -> IO[str]:
+        return self.path.open(mode)
+
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines()
+
+
 class Frequencies(ClassifierMixin, BaseEstimator):
     """Predicts how often each label was on; leaves a line in a log for each fit, and may do worse.
 
     Parameters
     ----------
-    log : path or None
+    log : path, Log or None
     fault : {None, "error", "exit", "once", "warning"}
         What goes wrong in ``fit``; "once" ends the process if it is the first fit in the log.
     seconds : float
@@ -56,7 +72,11 @@ class Frequencies(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, log: Path | None = None, fault: str | None = None, seconds: float = 0.0, random_state: int | None = None
+        self,
+        log: Path | Log | None = None,
+        fault: str | None = None,
+        seconds: float = 0.0,
+        random_state: int | None = None,
     ) -> None:
         self.log = log
         self.fault = fault

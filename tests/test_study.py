@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from joblib import parallel_config
 from PIL import Image
 from scipy import sparse
+from scipy.stats import norm
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -25,7 +27,15 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, RepeatedKFold, ShuffleSplit, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    RandomizedSearchCV,
+    RepeatedKFold,
+    ShuffleSplit,
+    cross_validate,
+)
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -39,8 +49,8 @@ from skdeep.multilabel import BinaryRelevance, MLkNN
 from skdeep.study import Study, StudyResults
 from skdeep.study._folder import StudyFolder
 from skdeep.study._plan import make_plan
-from skdeep.study._units import seed_open_states
-from tests.study_models import Frequencies, loaded, made, models
+from skdeep.study._units import seed_open_states, seeded_grid
+from tests.study_models import Frequencies, Log, loaded, made, models
 
 # what tests of failures are about
 pytestmark = pytest.mark.filterwarnings(r"ignore:\d+ of \d+ units failed")
@@ -78,16 +88,16 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
 
 
 def test_only_what_is_missing_is_run(tmp_path: Path) -> None:
-    log, folder = tmp_path / "log", tmp_path / "study"
+    log, folder = Log(tmp_path / "log"), tmp_path / "study"
     one = {"a": Frequencies(log)}
     two = {**one, "b": Frequencies(log, seconds=1e-9)}
     Study(one, {"made": made()}, cv=3).run(folder)
-    assert len(log.read_text().splitlines()) == 3
+    assert len(log.lines()) == 3
     Study(two, {"made": made()}, cv=3).run(folder)
-    assert len(log.read_text().splitlines()) == 6
+    assert len(log.lines()) == 6
     (folder / "units" / f"{records(folder)[0]['digest']}.json").write_text("{ damaged")
     results = Study(two, {"made": made()}, cv=3).run(folder)
-    assert len(log.read_text().splitlines()) == 7
+    assert len(log.lines()) == 7
     assert results.missing == 0
 
 
@@ -115,19 +125,83 @@ def test_what_decides_a_score_makes_a_unit_another(change: str, tmp_path: Path) 
     assert not set(digests(study(change))) & set(before)
 
 
-def test_a_file_that_changes_makes_units_others(tmp_path: Path) -> None:
+def planned(study: Study, folder: Path) -> set[str]:
+    """The digests of a study's units."""
+    return {work.unit.digest for work in make_plan(study._design(), folder, keep_answers=True).works}
+
+
+FORMS_OF_PATHS: dict[str, Callable[[list[Path]], Any]] = {
+    "list": list,
+    "array": lambda paths: np.array(paths, dtype=object),
+    "column": lambda paths: np.array([str(path) for path in paths])[:, None],
+    "column of objects": lambda paths: np.array(paths, dtype=object)[:, None],
+    "nested list": lambda paths: [[path] for path in paths],
+    "Series": pd.Series,
+    "DataFrame": lambda paths: pd.DataFrame({"image": paths, "side": range(len(paths))}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_PATHS)
+def test_a_file_that_changes_makes_units_others(form: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{row}.png" for row in range(4)]
     for path in paths:
         Image.new("RGB", (8, 8)).save(path)
-    study = Study({"a": Frequencies()}, {"images": (paths, np.array([[0, 1], [1, 0]] * 2))}, cv=2)
-
-    def digests() -> set[str]:
-        return {work.unit.digest for work in make_plan(study._design(), tmp_path, keep_answers=True).works}
-
-    before = digests()
-    assert digests() == before
+    X = FORMS_OF_PATHS[form](paths)
+    study = Study({"a": Frequencies()}, {"images": (X, np.array([[0, 1], [1, 0]] * 2))}, cv=2)
+    before = planned(study, tmp_path)
+    assert planned(study, tmp_path) == before
     Image.new("RGB", (8, 8), "red").save(paths[0])
-    assert not digests() & before
+    assert not planned(study, tmp_path) & before
+
+
+def deep(**parameters: Any) -> Any:
+    return make_pipeline(CNNFeatureExtractor(**parameters), MLkNN())
+
+
+# models that name a file, or whose grids do
+NAMING: dict[str, Callable[[Path], tuple[Any, Any]]] = {
+    "a path": lambda file: (deep(weights=file), None),
+    "a name": lambda file: (deep(weights=str(file)), None),
+    "a name with a digest": lambda file: (deep(weights=f"{file}#sha256=0123abcd"), None),
+    "a list": lambda file: (Frequencies([("best", str(file))]), None),
+    "an estimator's": lambda file: (BinaryRelevance(Frequencies(file)), None),
+    "a grid": lambda file: (Frequencies(), {"log": [None, file]}),
+    "one of several grids": lambda file: (Frequencies(), [{"seconds": [0]}, {"log": np.array([str(file)])}]),
+    "an estimator of a grid": lambda file: (BinaryRelevance(Frequencies()), {"estimator": [Frequencies(file)]}),
+    "the grid of a search": lambda file: (GridSearchCV(Frequencies(), {"log": [file]}), None),
+}
+
+
+@pytest.mark.parametrize("place", NAMING)
+def test_a_file_that_a_model_names_makes_units_others_when_it_changes(place: str, tmp_path: Path) -> None:
+    file = tmp_path / "best.pth"
+    model, grid = NAMING[place](file)
+    study = Study({"a": model}, {"made": made()}, cv=2, search={"a": grid} if grid else None)
+    absent = planned(study, tmp_path)
+    file.write_bytes(b"one")
+    before = planned(study, tmp_path)
+    assert planned(study, tmp_path) == before
+    file.write_bytes(b"two")
+    after = planned(study, tmp_path)
+    assert len(absent | before | after) == 3 * len(before)
+    # time does not count
+    os.utime(file, (1, 1))
+    assert planned(study, tmp_path) == after
+
+
+def test_folders_and_features_of_a_cache_make_no_unit_another(tmp_path: Path) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "features.safetensors"
+    estimators = {
+        "a": deep(cache=[str(folder), str(file)]),
+        "b": Frequencies(folder),
+        "no name of a file": Frequencies("x" * 5000),
+    }
+    study = Study(estimators, {"made": made()}, cv=2)
+    before = planned(study, tmp_path)
+    folder.mkdir()
+    (folder / "rows").touch()
+    file.touch()
+    assert planned(study, tmp_path) == before
 
 
 def test_a_killed_study_ends_with_the_numbers_of_an_uninterrupted_one(tmp_path: Path) -> None:
@@ -188,11 +262,11 @@ def test_failures_are_told_in_one_warning(tmp_path: Path) -> None:
 
 
 def test_failures_are_run_again_unless_they_are_to_stay(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    log = Log(tmp_path / "log")
     study = Study({"bad": Frequencies(log, fault="error")}, {"made": made()}, cv=2)
     for n_fits, retry in ((2, True), (2, False), (4, True)):
         study.run(tmp_path / "study", retry_failures=retry)
-        assert len(log.read_text().splitlines()) == n_fits
+        assert len(log.lines()) == n_fits
 
 
 def test_a_model_that_kills_its_process_is_known_and_costs_nothing_else(tmp_path: Path) -> None:
@@ -395,7 +469,11 @@ def test_answers_are_kept_unless_they_are_not_wanted(tmp_path: Path) -> None:
         assert str(answers["scores_are"]) == "predict_proba"
     bare = StudyFolder(tmp_path / "bare")
     Study({"BR": LOGISTIC}, {"made": (X, Y)}, cv=2).run(bare.path, keep_answers=False)
-    with pytest.raises(FileNotFoundError, match="run without keep_answers=True"):
+    # nor are they there after all, for what is done is not run again
+    Study({"BR": LOGISTIC}, {"made": (X, Y)}, cv=2).run(bare.path)
+    with pytest.raises(
+        FileNotFoundError, match="this unit was run with keep_answers=False, and what is done is not run"
+    ):
         bare.answers(next(bare.records())["digest"])
 
 
@@ -409,6 +487,34 @@ def test_classes_are_kept_by_their_positions(tmp_path: Path) -> None:
         np.testing.assert_array_equal(answers["target"], y[answers["rows"]])
         assert np.mean(answers["predicted"] == answers["target"]) == record["scores"]["accuracy"]
     assert results.manifest["datasets"]["iris"]["label_names"] == list(names)
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("n_classes", [3, 4])
+def test_scores_of_other_classes_than_those_of_the_data_are_not_kept(n_classes: int, tmp_path: Path) -> None:
+    y = np.repeat(np.arange(n_classes), 12)
+    X = np.random.default_rng(0).normal(size=(len(y), 2)) + y[:, None]
+    # each training part lacks the class of its test part; of three classes two are left, with one column
+    study = Study({"a": LogisticRegression()}, {"made": (X, y)}, cv=KFold(n_classes))
+    results = study.run(tmp_path)
+    answers = results.predictions("made", "a")
+    assert answers.scores is None
+    assert answers.scores_are is None
+    np.testing.assert_array_equal(answers.target, y)
+    assert (answers.predicted != y).all()
+    assert results.report(tmp_path / "report.html", images={"made": np.zeros((len(y), 8, 8), np.uint8)}).exists()
+
+
+@pytest.mark.filterwarnings("always")
+def test_scores_are_not_pooled_where_a_fold_lacks_a_class(tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True)
+    rows = np.arange(150)
+    splits = [(rows[:100], rows[100:]), (rows[rows % 2 == 0], rows[(rows % 2 == 1) & (rows < 100)])]
+    folder = StudyFolder(tmp_path)
+    results = Study({"a": LogisticRegression(max_iter=500)}, {"iris": (X, y)}, cv=splits).run(folder.path)
+    assert results.predictions("iris", "a").scores is None
+    assert ["scores" in folder.answers(record["digest"]) for record in folder.records()] == [False, True]
+    assert results.report(tmp_path / "report.html").exists()
 
 
 @pytest.mark.filterwarnings("always")
@@ -688,13 +794,57 @@ def test_open_states_of_splitters_follow_the_study(tmp_path: Path) -> None:
     assert search.cv.random_state == 5
 
 
+def test_open_states_within_grids_follow_the_study(tmp_path: Path) -> None:
+    forests = [RandomForestClassifier(2, max_features=1), RandomForestClassifier(3, max_features=1)]
+    grid = {"estimator": forests}
+    model = BinaryRelevance(RandomForestClassifier())
+    own = RandomizedSearchCV(model, grid, n_iter=2, cv=KFold(2))
+    study = Study(
+        {"given": model, "own": own},
+        {"made": made()},
+        cv=3,
+        search={"given": grid},
+        search_cv=KFold(2),
+        scoring="f1_macro",
+    )
+    for name in ("one", "two"):
+        assert len(study.run(tmp_path / name).failures) == 0
+    assert numbers(tmp_path / "one") == numbers(tmp_path / "two")
+    assert [forest.random_state for forest in forests] == [None, None]
+    # what was chosen is told as it was given
+    chosen = {record["parameters"]["estimator"] for record in records(tmp_path / "one")}
+    assert chosen <= {repr(forest) for forest in forests}
+
+
+def test_grids_keep_what_is_set_and_what_is_no_estimator() -> None:
+    grid = {
+        "n_neighbors": [1, 2],
+        "smooth": (0.5, 1),
+        "weights": np.array([None, "distance"], dtype=object),
+        "n": norm(),
+    }
+    for same in (grid, [grid, {}], [{"estimator": [MLkNN]}]):
+        assert seeded_grid(same, 5) is same
+    steps = [("trees", RandomForestClassifier()), ("more", RandomForestClassifier(random_state=3))]
+    folds = KFold(2, shuffle=True)
+    search = RandomizedSearchCV(MLkNN(), [{"steps": [steps], "cv": [folds], "n": [1]}])
+    seed_open_states(search, 5)
+    (seeded,) = search.param_distributions
+    assert [type(forest.random_state) for _, forest in seeded["steps"][0]] == [int, int]
+    assert seeded["steps"][0][1][1].random_state == 3
+    assert seeded["cv"][0].random_state == 5
+    assert seeded["n"] == [1]
+    assert (steps[0][1].random_state, folds.random_state) == (None, None)
+
+
 def test_repeats_of_a_random_state_differ_and_are_the_same_in_each_run(tmp_path: Path) -> None:
     cv = KFold(2, shuffle=True, random_state=np.random.RandomState(0))
-    study = Study({"a": Frequencies(tmp_path / "log")}, {"made": made()}, cv=cv, n_repeats=2)
+    log = Log(tmp_path / "log")
+    study = Study({"a": Frequencies(log)}, {"made": made()}, cv=cv, n_repeats=2)
     study.run(tmp_path / "study")
     assert len({record["split_digest"] for record in records(tmp_path / "study")}) == 4
     study.run(tmp_path / "study")
-    assert len((tmp_path / "log").read_text().splitlines()) == 4
+    assert len(log.lines()) == 4
 
 
 def test_splitters_see_the_rows(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from skdeep.study import Study
 from skdeep.study._folder import StudyFolder
-from tests.study_models import Frequencies, made, models
+from tests.study_models import Frequencies, Log, made, models
 
 distributed = pytest.importorskip("distributed")
 # what dask itself warns of while processes come and go
@@ -38,7 +38,7 @@ def cluster(tmp_path: Path) -> Iterator[Any]:
 def test_a_worker_that_is_killed_costs_no_unit_and_doubles_none(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = tmp_path / "log"
+    log = Log(tmp_path / "log")
     slow = {**models(), "BR": Frequencies(log, seconds=0.05)}
     datasets = {"made": made(), "more": functools.partial(made, 120, 1)}
     written: Counter[str] = Counter()

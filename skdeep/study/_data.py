@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,9 @@ def load_rows(name: str, source: Any) -> Rows:
 
 def data_digest(rows: Rows) -> str:
     """Of the rows and targets; of files their content counts."""
-    return digest_of({"X": rows.X, "files": _file_digests(rows.X), "y": rows.y, "groups": rows.groups})
+    paths = paths_of(rows.X)
+    files = None if paths is None else file_digests(paths)
+    return digest_of({"X": rows.X, "files": files, "y": rows.y, "groups": rows.groups})
 
 
 def _parts(name: str, given: Any) -> tuple[Any, Any, Any, Any]:
@@ -147,26 +149,29 @@ def _parts(name: str, given: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def paths_of(X: Any) -> list[str] | None:
-    """The paths that a list, an array or the first column of a DataFrame holds; None if it holds anything else."""
+    """The paths that a list, an array or the first column of a DataFrame holds; None if it holds anything else.
+
+    Lists and arrays may be of rows with one path each.
+    """
     column = X.iloc[:, 0] if getattr(X, "ndim", 1) == 2 and hasattr(X, "iloc") and X.shape[1] else X
+    if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
     if getattr(column, "ndim", 1) != 1 or not (isinstance(column, list | tuple) or hasattr(column, "dtype")):
         return None
-    values = list(column)
+    values = [row[0] if isinstance(row, list | tuple) and len(row) == 1 else row for row in column]
     are_paths = bool(values) and all(isinstance(path, str | os.PathLike) for path in values)
     return [os.fspath(path) for path in values] if are_paths else None
 
 
 def _compact(X: Any) -> Any:
     """A list of paths as an array."""
-    paths = paths_of(X) if isinstance(X, list) else None
+    is_flat = isinstance(X, list) and not any(isinstance(row, list | tuple) for row in X[:1])
+    paths = paths_of(X) if is_flat else None
     return X if paths is None else np.array(paths, dtype=object)
 
 
-def _file_digests(X: Any) -> list[bytes] | None:
-    """Of a column of paths, digests of what the files hold; empty where there is no file."""
-    paths = paths_of(X)
-    if paths is None:
-        return None
+def file_digests(paths: Sequence[str]) -> list[bytes]:
+    """Digests of what files hold; empty where there is no file."""
     from skdeep.features import open_store
     from skdeep.images import FileDigests
     from skdeep.images.digests import identities

@@ -127,7 +127,10 @@ class StudyFolder:
         """
         path = self._units / f"{digest}.npz"
         if not path.exists():
-            raise FileNotFoundError(f"{str(path)!r} is not there: the study was run without keep_answers=True.")
+            raise FileNotFoundError(
+                f"{str(path)!r} is not there: this unit was run with keep_answers=False, and what is done is not run "
+                "again. Run the study in another folder to have its answers."
+            )
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from skdeep._digest import digest_of
 from skdeep._text import listed
 from skdeep._wholefile import written_whole
-from skdeep.study._data import Rows, Source, data_digest, hold, load_rows
+from skdeep.study._data import Rows, Source, data_digest, file_digests, hold, load_rows
 from skdeep.study._units import Search, Unit, Work, splitter_for, with_state
 
 Positions = NDArray[np.int64]
@@ -87,8 +88,7 @@ class Plan:
 def make_plan(design: Design, folder: Path, *, keep_answers: bool) -> Plan:
     """Load each data set, divide it, and name every unit; splits and rows are left in the folder for the workers."""
     models = {
-        name: digest_of({"estimator": estimator, "search": design.searches.get(name)})
-        for name, estimator in design.estimators.items()
+        name: _model_digest(estimator, design.searches.get(name)) for name, estimator in design.estimators.items()
     }
     measured = digest_of({"scoring": design.scoring})
     works: list[Work] = []
@@ -113,6 +113,34 @@ def make_plan(design: Design, folder: Path, *, keep_answers: bool) -> Plan:
                     search = design.searches.get(model)
                     works.append(Work(unit, estimator, search, design.scoring, source, split_path, keep_answers))
     return Plan(works, datasets)
+
+
+def _model_digest(estimator: Any, search: Search | None) -> str:
+    """Of a model, of how it is searched, and of what the files hold that their parameters name."""
+    files = sorted({*_files_of(estimator), *_files_of(None if search is None else search.grid)})
+    contents = dict(zip(files, file_digests(files), strict=True)) if files else {}
+    return digest_of({"estimator": estimator, "search": search, "files": contents})
+
+
+def _files_of(value: Any) -> Iterator[str]:
+    """The files that are there and that a value names, or a part of it: of a list, a grid, an estimator."""
+    if isinstance(value, str | os.PathLike):
+        path = os.fsdecode(value)
+        path = path.rpartition("#sha256=")[0] or path  # as weights= takes them
+        if os.path.isfile(path):  # noqa: PTH113 -- Path's own raises where a name is too long
+            yield path
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            # the rows of feature files are found by all that shapes them
+            if str(name).rpartition("__")[2] != "cache":
+                yield from _files_of(part)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        yield from _files_of(value.ravel().tolist())
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _files_of(part)
+    elif hasattr(value, "get_params") and not isinstance(value, type):
+        yield from _files_of(value.get_params(deep=False))
 
 
 def split_rows(cv: Any, rows: Rows, n_repeats: int, random_state: int) -> Iterator[Fold]:

@@ -419,7 +419,7 @@ class StudyResults:
 
             - ``rows`` : ndarray of int of shape (n,), positions in the data set;
             - ``target``, ``predicted`` : ndarray of shape (n, n_labels), or of classes of shape (n,);
-            - ``scores`` : ndarray of float32, or None if the model gives none, or not of the same classes in all folds;
+            - ``scores`` : ndarray of float32, or None if the model gives none, or not of all classes in each fold;
             - ``scores_are`` : ``"predict_proba"``, ``"decision_function"`` or None;
             - ``fold`` : ndarray of int of shape (n,).
 
@@ -428,7 +428,7 @@ class StudyResults:
         ValueError
             If there is no such data set or model, or no fold of this repeat was done.
         FileNotFoundError
-            If the study was run without keeping answers.
+            If one of the folds was run without keeping answers.
         """
         _check_name("dataset", dataset, self.manifest["datasets"])
         _check_name("model", model, self.manifest["models"])

@@ -42,8 +42,8 @@ class Study:
     ----------
     estimators : dict of str to estimator
         The models by name. They are cloned, never fitted themselves. Parameters ``random_state`` that are None, at any
-        depth, and those of splitters, get a number that depends on the study's ``random_state``, the repeat and the
-        fold.
+        depth and in grids, and those of splitters, get a number that depends on the study's ``random_state``, the
+        repeat and the fold.
     datasets : dict of str to (X, y), Bunch or callable
         The data sets by name: rows and targets, a Bunch with ``data`` and ``target`` (and ``groups``, if rows belong
         together), or a function without parameters that gives either. ``X`` may be whatever the models take: paths, a
@@ -155,6 +155,10 @@ class Study:
         parameters, rows and targets (of files the content), the split, what is measured, and the versions of the
         libraries. What changed is run anew; what was left out is kept on disk and not shown.
 
+        Of files that a parameter names, alone or in a list or grid, the content counts: none should be one that models
+        write to, such as a log. Of your own classes and functions the code counts, but not that of the functions that
+        it calls.
+
         Parameters
         ----------
         folder : str or path
@@ -165,7 +169,7 @@ class Study:
             included.
         keep_answers : bool, default=True
             Whether to keep what the models answered on the test rows: labels and probabilities, on which the pictures
-            of the report stand.
+            of the report stand. What is done is not run again for their sake.
         retry_failures : bool, default=True
             Whether units that failed before are run again.
         verbose : int, default=0

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import _safe_indexing
 
@@ -33,6 +33,7 @@ from skdeep.study._scoring import Asked, Scores, score
 Splitter = Any
 Positions = NDArray[np.int64]
 _MOST_WARNINGS = 20
+_GRIDS = {"param_grid", "param_distributions"}  # what scikit-learn's searches call them
 # what a record says of a unit that got nowhere
 _NOTHING: Record = {
     "n_train": None,
@@ -180,18 +181,38 @@ def read_split(path: Path) -> tuple[Positions, Positions]:
 def seed_open_states(estimator: Any, seed: int) -> None:
     """Give every parameter ``random_state`` that is None, at any depth, a number of its own; splitters likewise.
 
-    Those that the user has set stay as they are.
+    So are those of estimators in the grids of searches. What the user has set stays as it is.
     """
-    rng = np.random.RandomState(seed)
     parameters = estimator.get_params(deep=True)
-    states = [name for name in sorted(parameters) if name == "random_state" or name.endswith("__random_state")]
-    # a number is drawn for each, so that one which is set does not move the others
-    drawn = {name: int(rng.randint(np.iinfo(np.int32).max)) for name in states}
+    drawn = _draw_states(estimator, seed)
     if opened := {name: number for name, number in drawn.items() if parameters[name] is None}:
         estimator.set_params(**opened)
     # such as the folds of a search
     splitters = {name: value for name, value in parameters.items() if hasattr(value, "get_n_splits")}
     estimator.set_params(**{name: with_state(splitter, seed) for name, splitter in splitters.items()})
+    grids = {name: grid for name, grid in parameters.items() if name.rpartition("__")[2] in _GRIDS}
+    estimator.set_params(**{name: seeded_grid(grid, seed) for name, grid in grids.items()})
+
+
+def seeded_grid(grid: Any, seed: int) -> Any:
+    """A grid with copies of its estimators and splitters whose open states are seeded; itself if it has none."""
+    if isinstance(grid, Mapping):
+        values = {name: seeded_grid(value, seed) for name, value in grid.items()}
+        return values if any(values[name] is not value for name, value in grid.items()) else grid
+    if isinstance(grid, list | tuple) or (isinstance(grid, np.ndarray) and grid.dtype == object):
+        given = list(grid)
+        parts = [seeded_grid(part, seed) for part in given]
+        if all(part is before for part, before in zip(parts, given, strict=True)):
+            return grid
+        return tuple(parts) if isinstance(grid, tuple) else parts
+    if isinstance(grid, type):
+        return grid
+    if hasattr(grid, "get_n_splits"):
+        return with_state(grid, seed)
+    if hasattr(grid, "get_params"):
+        grid = clone(grid)
+        seed_open_states(grid, seed)
+    return grid
 
 
 class _Run:
@@ -217,7 +238,7 @@ class _Run:
             estimator = self._estimator(rows, train, X_train)
             self._timed("fit_seconds", lambda: estimator.fit(X_train, y_train))
             self._facts["parameters"] = {
-                name: _plain(value) for name, value in getattr(estimator, "best_params_", {}).items()
+                name: _plain(value, unit.seed) for name, value in getattr(estimator, "best_params_", {}).items()
             }
             self.stage = "predict"
             asked = Asked(estimator, X_test)
@@ -226,7 +247,7 @@ class _Run:
         self.stage = "score"
         scores = score(self._work.scoring, asked, answers, X_test, y_test, rows.targets)
         self._facts["scores"] = _finite(scores)
-        self.answers = _to_keep(answers, test, rows)
+        self.answers = _to_keep(answers, test, rows, getattr(estimator, "classes_", None))
 
     def record(self, failure: Mapping[str, str] | None, noted: list[warnings.WarningMessage]) -> Record:
         texts = dict.fromkeys(f"{item.category.__name__}: {item.message}" for item in noted)
@@ -248,7 +269,8 @@ class _Run:
         inner = splitter_for(rows, search.cv, unit.seed) if isinstance(search.cv, int) else search.cv
         groups = None if rows.groups is None else _safe_indexing(rows.groups, train)
         splits = with_state(inner, unit.seed).split(X_train, rows.strata[train], groups)
-        return GridSearchCV(estimator, search.grid, scoring=search.scoring, cv=list(splits), error_score="raise")
+        grid = seeded_grid(search.grid, unit.seed)
+        return GridSearchCV(estimator, grid, scoring=search.scoring, cv=list(splits), error_score="raise")
 
     def _timed(self, name: str, call: Callable[[], Any]) -> Any:
         start = time.perf_counter()
@@ -256,6 +278,13 @@ class _Run:
             return call()
         finally:
             self._facts[name] = time.perf_counter() - start
+
+
+def _draw_states(estimator: Any, seed: int) -> dict[str, int]:
+    """A number for each parameter ``random_state``, at any depth, the same whether others are set or not."""
+    rng = np.random.RandomState(seed)
+    names = [name for name in sorted(estimator.get_params(deep=True)) if name.rpartition("__")[2] == "random_state"]
+    return {name: int(rng.randint(np.iinfo(np.int32).max)) for name in names}
 
 
 def _part_of(train: Positions, share: float, seed: int) -> Positions:
@@ -266,13 +295,18 @@ def _part_of(train: Positions, share: float, seed: int) -> Positions:
     return np.sort(np.random.RandomState(seed).permutation(train)[:n_rows])
 
 
-def _to_keep(answers: Mapping[str, NDArray[Any]], test: Positions, rows: Rows) -> Answers:
+def _to_keep(answers: Mapping[str, NDArray[Any]], test: Positions, rows: Rows, classes: Any) -> Answers:
+    """What is kept of a model that knows these classes."""
     kept = {"rows": test, "target": rows.targets.values[test], **answers}
     if rows.targets.kind == "multilabel":
         kept["predicted"] = np.reshape(kept["predicted"], kept["target"].shape).astype(np.uint8)
     else:
         # positions of classes, as the target has them
         kept["predicted"] = np.searchsorted(rows.targets.classes, kept["predicted"])
+        # a training part may lack classes: scores of the others alone would be taken for those of all
+        if not np.array_equal(classes, rows.targets.classes):
+            for name in ("scores", "scores_are"):
+                kept.pop(name, None)
     if "scores" in kept:
         kept["scores"] = kept["scores"].astype(np.float32)
     return kept
@@ -287,9 +321,15 @@ def _finite(scores: Scores) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, seed: int) -> Any:
+    """As JSON can write it; an estimator as the user gave it, without what the seed of the unit made of it."""
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, BaseEstimator):
+        value = clone(value)
+        parameters = value.get_params(deep=True)
+        drawn = _draw_states(value, seed)
+        value.set_params(**{name: None for name, number in drawn.items() if parameters[name] == number})
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
