@@ -16,8 +16,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from skdeep.metrics import (
     fbeta_at_threshold,
@@ -157,6 +161,61 @@ def test_ranking_scorers_take_decision_values_and_lists_of_probabilities(X: np.n
     stacked = np.column_stack([proba[:, 1] for proba in forest.predict_proba(X)])
     assert scorer(forest, X, Y) == pytest.approx(-sk.label_ranking_loss(Y, stacked))
     assert multilabel_scorer(forest, X, Y) == signed(multilabel_scores(Y, forest.predict(X), stacked))
+
+
+@pytest.mark.parametrize(
+    "model", [RandomForestClassifier(5, random_state=0), DecisionTreeClassifier(random_state=0), KNeighborsClassifier()]
+)
+@pytest.mark.parametrize("value", [0, 1])
+def test_scorers_take_lists_that_lack_a_class(model: Any, value: int, X: np.ndarray, Y: np.ndarray) -> None:
+    train, test = slice(45), slice(45, 90)
+    Y[train, 1] = value
+    model = clone(model).fit(X[train], Y[train])
+    proba = [part[:, -1] for part in model.predict_proba(X[test])]
+    proba[1] = np.full(45, value)
+    expected = multilabel_scores(Y[test], model.predict(X[test]), np.column_stack(proba))
+    assert multilabel_scorer(model, X[test], Y[test]) == signed(expected)
+    for name in ("multilabel_f1_samples", "map_macro", "neg_coverage"):
+        plain = name.removeprefix("multilabel_")
+        assert get_scorer(name)(model, X[test], Y[test]) == signed(expected)[plain]
+    f2 = fbeta_at_threshold(Y[test], np.column_stack(proba))
+    assert get_scorer("f2_at_threshold")(model, X[test], Y[test]) == f2
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLPClassifier((2,), solver="lbfgs", max_iter=3000, random_state=0),
+        OneVsRestClassifier(LogisticRegression()),
+        OneVsRestClassifier(LinearSVC()),
+    ],
+)
+def test_scorers_take_two_labels_for_no_two_classes(model: Any, X: np.ndarray, Y: np.ndarray) -> None:
+    Y = Y[:, :2]
+    model = clone(model).fit(X, Y)
+    scores = model.predict_proba(X) if hasattr(model, "predict_proba") else model.decision_function(X)
+    expected = signed(multilabel_scores(Y, model.predict(X), scores))
+    assert multilabel_scorer(model, X, Y) == expected
+    assert get_scorer("neg_ranking_loss")(model, X, Y) == expected["neg_ranking_loss"]
+    assert get_scorer("multilabel_jaccard_micro")(model, X, Y) == expected["jaccard_micro"]
+
+
+def test_searches_score_folds_that_lack_a_label(X: np.ndarray, Y: np.ndarray) -> None:
+    Y[:, 1] = np.arange(90) == 7
+    search = GridSearchCV(
+        KNeighborsClassifier(), {"n_neighbors": [3, 5]}, scoring=get_scorer("neg_ranking_loss"), cv=KFold(3)
+    )
+    assert np.isfinite(search.fit(X, Y).cv_results_["mean_test_score"]).all()
+
+
+def test_scorers_beside_each_other_and_scikit_learns_ask_once(X: np.ndarray, Y: np.ndarray) -> None:
+    ours = {name: get_scorer(name) for name in get_scorer_names()}
+    result = cross_validate(Counted(), X, Y, scoring=ours, cv=3, return_estimator=True)
+    assert [model.asked_ for model in result["estimator"]] == [{"predict": 1, "predict_proba": 1}] * 3
+    both = {"f1": "f1_macro", **ours, "jaccard": "jaccard_macro", "ap": "average_precision"}
+    mixed = cross_validate(SIMPLE, X, Y, scoring=both, cv=3)
+    for name in ours:
+        np.testing.assert_array_equal(mixed[f"test_{name}"], result[f"test_{name}"])
 
 
 def test_scorer_of_all_measures_asks_once_for_labels_and_once_for_scores(X: np.ndarray, Y: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_multilabel_classification
@@ -21,6 +22,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSpli
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -130,6 +132,76 @@ def test_label_with_one_value_in_training_is_certain(
     calibrated = MultilabelCalibratedClassifierCV(SVC, method=method, cv=KFold(3)).fit(X, Y)
     assert (calibrated.predict_proba(X)[:, 1] == value).all()
     assert (calibrated.predict(X)[:, 1] == value).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.parametrize(
+    ("base", "own"),
+    [
+        (SVC, lambda fitted, X: expit(fitted.decision_function(X))),
+        (BinaryRelevance(LogisticRegression()), lambda fitted, X: fitted.predict_proba(X)),
+        (KNeighborsClassifier(), lambda fitted, X: np.column_stack([p[:, 1] for p in fitted.predict_proba(X)])),
+    ],
+    ids=["decision values", "both", "probabilities"],
+)
+def test_label_with_a_value_in_one_fold_only_keeps_what_the_estimator_says(
+    problem: tuple[np.ndarray, np.ndarray], base: Any, own: Any, value: int, method: Any
+) -> None:
+    X, Y = problem[0], problem[1].copy()
+    Y[:, 1] = np.where(np.arange(len(Y)) == 7, value, 1 - value)
+    calibrated = MultilabelCalibratedClassifierCV(base, method=method, cv=KFold(3))
+    with pytest.warns(UserWarning, match=r"cannot be calibrated.*: haze\.$"):
+        calibrated.fit(X, pd.DataFrame(Y, columns=["clear", "haze", "road", "water"]))
+    found = calibrated.predict_proba(X)
+    np.testing.assert_array_equal(found[:, 1], own(calibrated.estimator_, X)[:, 1])
+    assert [fitted is None for fitted in calibrated.calibrators_] == [False, True, False, False]
+    if base is SVC:  # each label by itself
+        others = [0, 2, 3]
+        without = clone(calibrated).fit(X, Y[:, others])
+        np.testing.assert_array_equal(found[:, others], without.predict_proba(X))
+
+
+def test_label_whose_positives_are_of_one_group_keeps_its_order(problem: tuple[np.ndarray, np.ndarray]) -> None:
+    X, Y = problem[0], problem[1].copy()
+    groups = np.arange(len(Y)) // 10
+    Y[:, 1] &= groups == 2
+    assert Y[:, 1].sum() > 1
+    calibrated = MultilabelCalibratedClassifierCV(SVC, cv=GroupKFold(3))
+    with pytest.warns(UserWarning, match=r": y1\.$"):
+        calibrated.fit(X, Y, groups=groups)
+    scores, found = calibrated.estimator_.decision_function(X)[:, 1], calibrated.predict_proba(X)[:, 1]
+    np.testing.assert_array_equal(np.argsort(scores), np.argsort(found))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_scores_of_clones_that_had_one_value_only_do_not_count(
+    problem: tuple[np.ndarray, np.ndarray], weighted: bool, method: Any
+) -> None:
+    class Raw(ClassifierMixin, BaseEstimator):
+        """Its decision values are its first features, whatever it has learnt from."""
+
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Raw:
+            self.fitted_ = True
+            return self
+
+        def decision_function(self, X: Any) -> np.ndarray:
+            return X[:, :4]
+
+    X, Y = problem
+    params = {"sample_weight": np.linspace(0.1, 2, len(X))} if weighted else {}
+    folds = list(KFold(3).split(X))
+    train, test = folds[0]
+    folds[0] = train[Y[train, 1] == 0], test
+    found = MultilabelCalibratedClassifierCV(Raw(), method=method, cv=folds).fit(X, Y, **params).predict_proba(X)
+    prefit = MultilabelCalibratedClassifierCV(Raw().fit(X, Y), method=method, cv="prefit")
+    everywhere = prefit.fit(X, Y, **params).predict_proba(X)
+    params = {name: values[train] for name, values in params.items()}
+    elsewhere = prefit.fit(X[train], Y[train], **params).predict_proba(X)
+    assert not np.array_equal(everywhere[:, 1], elsewhere[:, 1])
+    np.testing.assert_array_equal(found[:, 1], elsewhere[:, 1])
+    np.testing.assert_array_equal(found[:, [0, 2, 3]], everywhere[:, [0, 2, 3]])
 
 
 def test_no_row_is_scored_by_a_classifier_that_has_learnt_from_it() -> None:

@@ -266,3 +266,8 @@ def test_folds_are_stratified_whatever_integer_counts_them() -> None:
     indicator = np.repeat([[1], [0]], 20, axis=0).astype(np.uint8)
     for cv in (4, np.int64(4)):
         assert [int(indicator[test].sum()) for _, test in split_folds(cv, indicator)] == [5, 5, 5, 5]
+
+
+def test_folds_are_five_stratified_ones_unless_said_otherwise() -> None:
+    indicator = np.repeat([[1], [0]], 20, axis=0).astype(np.uint8)
+    assert [int(indicator[test].sum()) for _, test in split_folds(None, indicator)] == [4, 4, 4, 4, 4]

@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
+from skdeep.model_selection import MultilabelStratifiedKFold
 from skdeep.multilabel import BinaryRelevance, MLkNN, StackedBinaryRelevance
 
 Problem = tuple[np.ndarray, np.ndarray]
@@ -66,6 +67,33 @@ def test_what_is_stacked_is_the_best_that_the_base_has(base: Any, method: str, p
     assert stacked.stack_method_ == method
     assert hasattr(stacked, "predict_proba") == hasattr(base, "predict_proba")
     assert stacked.predict(problem[0]).shape == problem[1].shape
+
+
+def test_default_folds_are_stratified_by_the_labels(problem: Problem) -> None:
+    X, Y = problem
+    by_hand = StackedBinaryRelevance(LogisticRegression(), cv=MultilabelStratifiedKFold(5)).fit(X, Y)
+    for cv in (5, None):
+        stacked = StackedBinaryRelevance(LogisticRegression(), cv=cv).fit(X, Y)
+        np.testing.assert_array_equal(stacked.predict_proba(X), by_hand.predict_proba(X))
+
+
+@pytest.mark.parametrize("cv", [3, "in_sample"])
+@pytest.mark.parametrize("passthrough", [True, False])
+def test_predicted_labels_are_stacked_as_bytes(cv: Any, passthrough: bool, problem: Problem) -> None:
+    class Bytes(GaussianNB):
+        def fit(self, X: Any, y: Any) -> Any:
+            assert X.dtype == np.uint8
+            return super().fit(X, y)
+
+        def predict(self, X: Any) -> Any:
+            assert X.dtype == np.uint8
+            return super().predict(X)
+
+    pixels, Y = (problem[0] * 9).astype(np.uint8), problem[1]
+    stacked = StackedBinaryRelevance(
+        GaussianNB(), final_estimator=Bytes(), stack_method="predict", cv=cv, passthrough=passthrough
+    )
+    assert stacked.fit(pixels, Y).predict(pixels).shape == Y.shape
 
 
 def test_second_level_decides_which_answers_there_are(problem: Problem) -> None:

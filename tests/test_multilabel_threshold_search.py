@@ -20,7 +20,7 @@ from scipy.special import expit, logit
 from skdeep.datasets import load_planet_labels
 from skdeep.metrics import fbeta_at_threshold, multilabel_fbeta, multilabel_jaccard
 from skdeep.multilabel import optimal_thresholds
-from skdeep.multilabel._threshold_search import DecisionRule
+from skdeep.multilabel._threshold_search import DecisionRule, thresholds_of_known
 
 AVERAGES = ["samples", "micro", "macro"]
 MEANS_OVER_ROWS = ["f1_samples", "f2_samples", "f0.5_samples", "jaccard_samples", "subset_accuracy"]
@@ -109,6 +109,53 @@ def test_no_other_combination_of_thresholds_is_better(metric: str, case: tuple[n
     Y, S = case
     found = optimal_thresholds(Y, S, metric=metric, scope="per_label").score
     assert found == pytest.approx(best(metric, Y, all_per_label(Y, S)))
+
+
+@pytest.mark.parametrize("metric", SEPARABLE)
+@settings(deadline=None, max_examples=60)
+@given(case=problems(max_samples=4, max_labels=3), data=st.data())
+def test_cells_that_are_not_known_decide_no_threshold(
+    metric: str, case: tuple[np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    Y, S = case
+    known = draw_known(data, Y)
+    rule, unlearnt = thresholds_of_known(Y, S, known, metric=metric, otherwise=0.5)
+    assume(not len(unlearnt))
+    found = measure(metric, Y & known, known & rule.predict(S))
+    assert found == pytest.approx(best(metric, Y & known, (known & P for P in all_per_label(Y, S))))
+    assert rule.score == pytest.approx(measure(metric, Y, rule.predict(S)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@settings(deadline=None, max_examples=60)
+@given(case=problems(), data=st.data())
+def test_label_without_a_known_positive_gets_the_best_global_threshold(
+    metric: str, case: tuple[np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    Y, S = case
+    known = draw_known(data, Y)
+    rule, unlearnt = thresholds_of_known(Y, S, known, metric=metric, otherwise=0.5)
+    assert rule.thresholds is not None
+    assert unlearnt.tolist() == [
+        label for label in range(Y.shape[1]) if Y[:, label].any() and not (Y & known)[:, label].any()
+    ]
+    for threshold in rule.thresholds[unlearnt]:
+        found = measure(metric, Y & known, known & (threshold <= S))
+        assert found == pytest.approx(best(metric, Y & known, (known & P for P in all_global(Y, S))))
+
+
+def draw_known(data: st.DataObject, Y: np.ndarray) -> np.ndarray:
+    known = np.reshape(data.draw(st.lists(st.booleans(), min_size=Y.size, max_size=Y.size)), Y.shape)
+    assume((Y & known).any())
+    return known
+
+
+def test_otherwise_is_the_threshold_where_no_positive_is_known() -> None:
+    Y, known = np.eye(2, dtype=int), ~np.eye(2, dtype=bool)
+    rule, unlearnt = thresholds_of_known(Y, Y, known, metric="f1_macro", otherwise=0.5)
+    np.testing.assert_array_equal(rule.thresholds, [0.5, 0.5])
+    assert unlearnt.tolist() == [0, 1]
+    assert rule.score == 1
 
 
 @pytest.mark.parametrize("metric", MEANS_OVER_ROWS)

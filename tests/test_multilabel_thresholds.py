@@ -206,13 +206,69 @@ def test_label_missing_from_a_fold_has_probability_0_there() -> None:
     X = np.arange(40.0).reshape(-1, 1)
     Y = np.column_stack([np.arange(40) % 2, np.arange(40) >= 38])
     forest = RandomForestClassifier(n_estimators=3, random_state=0)
-    tuned = MultilabelThresholdCV(forest, metric="f1_macro", scope="per_label", cv=KFold(2)).fit(X, Y)
-    # both positives are scored by the clone that saw none, with the lowest score there is: so all rows are predicted
-    assert np.isneginf(tuned.thresholds_[1])
+    tuned = MultilabelThresholdCV(forest, metric="f1_macro", scope="per_label", cv=KFold(2))
+    # both positives are scored by the clone that saw none, with the lowest score there is
+    with pytest.warns(UserWarning, match=r"no threshold of their own but that of all labels together.*: y1\.$"):
+        tuned.fit(X, Y)
+    assert np.isfinite(tuned.thresholds_[1])
     absent = DecisionTreeClassifier().fit(X[:20], Y[:20])
     scores = label_scores(absent, X[:3], n_labels=2, method="predict_proba")
     assert scores.shape == (3, 2)
     assert (scores[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("metric", ["f1_macro", "f2_samples", "f1_micro", "neg_hamming_loss"])
+def test_label_with_one_positive_gets_the_threshold_of_all_labels(
+    problem: tuple[np.ndarray, np.ndarray], metric: str
+) -> None:
+    X, Y = problem[0], problem[1].copy()
+    Y[:, 2] = np.arange(len(Y)) == 7
+    tuned = MultilabelThresholdCV(RELEVANCE, metric=metric, scope="per_label", cv=KFold(4))
+    with pytest.warns(UserWarning, match=r": night\.$"):
+        tuned.fit(X, pd.DataFrame(Y, columns=["clear", "haze", "night", "water"]))
+    scores = cross_val_predict(RELEVANCE, X, Y, cv=KFold(4), method="predict_proba")
+    counted, ranked = Y.copy(), scores.copy()
+    counted[:30, 2], ranked[:30, 2] = 0, -1  # by the clone that saw no positive
+    rule = optimal_thresholds(counted, ranked, metric=metric)
+    assert tuned.thresholds_[2] == rule.thresholds[0]  # type: ignore[index]
+    assert not tuned.predict(X)[:, 2].all()
+    if metric == "f1_macro":
+        others = optimal_thresholds(Y[:, [0, 1, 3]], scores[:, [0, 1, 3]], metric=metric, scope="per_label")
+        np.testing.assert_array_equal(tuned.thresholds_[[0, 1, 3]], others.thresholds)
+        reached = multilabel_fbeta(Y, scores >= tuned.thresholds_, beta=1, average="macro")
+        assert tuned.best_score_ == pytest.approx(reached)
+
+
+@pytest.mark.parametrize(
+    ("base", "threshold"), [(RELEVANCE, 0.5), (BinaryRelevance(LinearSVC()), 0)], ids=["probability", "decision value"]
+)
+def test_label_with_one_positive_and_no_others_keeps_the_estimators_own_threshold(
+    problem: tuple[np.ndarray, np.ndarray], base: Any, threshold: float
+) -> None:
+    X, y = problem[0], np.arange(len(problem[0])) == 7
+    tuned = MultilabelThresholdCV(base, scope="per_label", cv=KFold(4))
+    with pytest.warns(UserWarning, match=r": y0\.$"):
+        tuned.fit(X, y)
+    assert tuned.thresholds_.tolist() == [threshold]
+
+
+def test_frozen_estimator_knows_labels_that_are_not_in_the_fold(problem: tuple[np.ndarray, np.ndarray]) -> None:
+    X, Y = problem[0], problem[1].copy()
+    base = clone(RELEVANCE).fit(X, Y)
+    Y[:, 2] = np.arange(len(Y)) == 7
+    frozen, prefit = (
+        MultilabelThresholdCV(estimator, scope="per_label", metric="f1_macro", cv=cv).fit(X, Y)
+        for estimator, cv in [(FrozenEstimator(base), KFold(4)), (base, "prefit")]
+    )
+    np.testing.assert_allclose(frozen.thresholds_, prefit.thresholds_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_label_that_varies_nowhere_is_not_warned_of(problem: tuple[np.ndarray, np.ndarray], value: int) -> None:
+    X, Y = problem[0], problem[1].copy()
+    Y[:, 2] = value
+    tuned = MultilabelThresholdCV(RELEVANCE, scope="per_label", metric="f1_macro", cv=KFold(4)).fit(X, Y)
+    assert tuned.thresholds_[2] == (-np.inf if value else np.inf)
 
 
 def test_label_without_a_positive_is_never_predicted(problem: tuple[np.ndarray, np.ndarray]) -> None:
@@ -262,6 +318,24 @@ def test_sample_weights_are_divided_among_the_folds() -> None:
     # Sealed compares each weight with its row
     tuned = MultilabelThresholdCV(Sealed(60)).fit(rows, Y, sample_weight=np.arange(60))
     np.testing.assert_array_equal(tuned.estimator_.fit_params_["sample_weight"], np.arange(60))
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("cv", [KFold(4), "prefit"], ids=["KFold", "prefit"])
+def test_rows_of_weight_0_decide_no_threshold(problem: tuple[np.ndarray, np.ndarray], cv: Any, scope: Any) -> None:
+    X, Y = problem
+    weights = np.resize([0, 1, 2], len(X))
+    Y = np.where(weights[:, np.newaxis] > 0, Y, 1 - Y)  # what would mislead
+    base = clone(RELEVANCE).fit(X, Y, sample_weight=weights)
+    if cv == "prefit":
+        scores = base.predict_proba(X)
+    else:
+        params = {"sample_weight": weights}
+        scores = cross_val_predict(RELEVANCE, X, Y, cv=cv, method="predict_proba", params=params)
+    tuned = MultilabelThresholdCV(base, scope=scope, cv=cv).fit(X, Y, sample_weight=weights.tolist())
+    rule = optimal_thresholds(Y[weights > 0], scores[weights > 0], scope=scope)
+    np.testing.assert_array_equal(tuned.thresholds_, rule.thresholds)
+    assert (tuned.n_labels_per_row_, tuned.best_score_) == (rule.n_labels_per_row, rule.score)
 
 
 def test_groups_reach_the_splitter(problem: tuple[np.ndarray, np.ndarray]) -> None:

@@ -66,7 +66,8 @@ def coverage(y_true: Any, y_score: Any) -> float:
     Returns
     -------
     loss : float
-        Between 0 and ``n_labels - 1``; the best possible is the mean number of labels a row less 1.
+        Between 0 and ``n_labels - 1``; the best possible is the mean over rows of the number of labels less 1, or 0 for
+        a row without any.
 
     Raises
     ------

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import sklearn.metrics
+from sklearn.base import BaseEstimator
+from sklearn.metrics._scorer import _Scorer
 from sklearn.utils._response import _get_response_values
 
+from skdeep.metrics._answers import ask_labels
 from skdeep.metrics._checks import check_predictions, check_scores
 from skdeep.metrics._labels import AVERAGES, LABEL_MEASURES, count_outcomes, fbeta_at_threshold
 from skdeep.metrics._rankings import RANKING_MEASURES, ScoredLabels
@@ -142,15 +147,55 @@ def multilabel_scorer(estimator: Any, X: Any, y: Any) -> dict[str, float]:
     """
     ranks = any(hasattr(estimator, method) for method in _RANKING_RESPONSE)
     scores = dict.fromkeys(RANKING_MEASURES, float("nan")) | multilabel_scores(
-        y, _answer(estimator, X, "predict"), _answer(estimator, X, _RANKING_RESPONSE) if ranks else None
+        y, _answer(estimator, X, y, ("predict",)), _answer(estimator, X, y, _RANKING_RESPONSE) if ranks else None
     )
     losses = {f"neg_{name}": -score for name, score in scores.items() if name in LOSSES}
     return losses | {name: score for name, score in scores.items() if name not in LOSSES}
 
 
-def _answer(estimator: Any, X: Any, method: str | tuple[str, ...]) -> Any:
-    """What a method says of the labels, as scikit-learn's scorers take it: lists of probabilities stacked."""
-    return _get_response_values(estimator, X, method)[0]
+def _answer(estimator: Any, X: Any, y: Any, methods: tuple[str, ...]) -> Any:
+    """What the first method that there is says of the labels; of one label, what scikit-learn's scorers are told."""
+    if _has_several_labels(y):
+        has = (method for method in methods if hasattr(estimator, method))
+        return ask_labels(estimator, X, next(has, methods[0]))
+    return _get_response_values(estimator, X, methods)[0]
+
+
+def _has_several_labels(y: Any) -> bool:
+    """Tell by ``y``: two labels may have the ``classes_`` of two classes, and labels lack what training lacked."""
+    shape = np.shape(y)
+    return len(shape) == 2 and shape[1] > 1
+
+
+class _LabelScorer(_Scorer):
+    """scikit-learn's scorer, but that of several labels it takes what the estimator says of them itself."""
+
+    def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
+        if _has_several_labels(y_true):
+            method_caller = partial(_call_for_labels, method_caller)
+        return super()._score(method_caller, estimator, X, y_true, **kwargs)
+
+
+def _call_for_labels(method_caller: Any, estimator: Any, method: str, X: Any, **pos_label: Any) -> Any:
+    # Answers are cached by this name. As a tuple it is another than that of scikit-learn's own scorers, whose answers
+    # may have another form.
+    return method_caller(_OfLabels(estimator), (method,), X)
+
+
+class _OfLabels(BaseEstimator):
+    """A fitted estimator that scikit-learn takes for no classifier, so that it does not judge by ``classes_``."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def predict(self, X: Any) -> Any:
+        return ask_labels(self.estimator, X, "predict")
+
+    def predict_proba(self, X: Any) -> Any:
+        return ask_labels(self.estimator, X, "predict_proba")
+
+    def decision_function(self, X: Any) -> Any:
+        return ask_labels(self.estimator, X, "decision_function")
 
 
 def _measure_labels(y_true: Any, y_pred: Any, *, measure: str) -> float:
@@ -168,13 +213,11 @@ def _name(measure: str) -> str:
 
 
 def _make(function: Callable[..., float], measure: str, response: str | tuple[str, ...]) -> Callable[..., float]:
-    return sklearn.metrics.make_scorer(
-        function, greater_is_better=measure not in LOSSES, response_method=response, measure=measure
-    )
+    return _LabelScorer(function, -1 if measure in LOSSES else 1, {"measure": measure}, response)
 
 
 _SCORERS: dict[str, Callable[..., float]] = {
-    "f2_at_threshold": sklearn.metrics.make_scorer(fbeta_at_threshold, response_method="predict_proba"),
+    "f2_at_threshold": _LabelScorer(fbeta_at_threshold, 1, {}, "predict_proba"),
     **{_name(measure): _make(_measure_labels, measure, "predict") for measure in LABEL_MEASURES},
     **{_name(measure): _make(_measure_ranking, measure, _RANKING_RESPONSE) for measure in RANKING_MEASURES},
 }

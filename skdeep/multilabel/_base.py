@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, get_ro
 from sklearn.utils.validation import _num_samples
 
 from skdeep._validation import check_indicator, indicator_classes
+from skdeep.metrics._answers import class_1_column
 
 # A probability of 0 or 1 has no finite logit, and 1 - eps is the largest that float64 can tell from 1 on both sides of
 # 1/2 alike. So this, 36.04, is the largest decision value that a probability can stand for.
@@ -176,12 +177,6 @@ def label_probability(fitted: Any, X: Any) -> NDArray[Any]:
     if np.ndim(fitted.classes_) == 2:  # a multilabel classifier that was given one label
         return column_or_1d(proba)
     return class_1_column(proba, fitted.classes_)
-
-
-def class_1_column(proba: NDArray[Any], classes: Any) -> NDArray[Any]:
-    """Column of class 1, shape (n_samples,); 0 if it was never seen."""
-    column = np.flatnonzero(np.asarray(classes) == 1)
-    return proba[:, column[0]] if len(column) else np.zeros(len(proba), dtype=proba.dtype)
 
 
 def label_decision(fitted: Any, X: Any) -> NDArray[Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from skdeep._text import listed
 from skdeep.multilabel._base import DecidesByProbability, fit_label, label_probability
 from skdeep.multilabel._label_scores import OutOfFoldLearner
+from skdeep.multilabel._rows import pick_rows
 
 
 class MultilabelCalibratedClassifierCV(DecidesByProbability, OutOfFoldLearner):
@@ -46,9 +50,10 @@ class MultilabelCalibratedClassifierCV(DecidesByProbability, OutOfFoldLearner):
     ----------
     estimator_ : classifier
         The estimator, fitted to all rows; with ``cv="prefit"`` the one that was given.
-    calibrators_ : list of classifiers
+    calibrators_ : list of classifiers or None
         For each label, what makes a probability of a column of scores. A label that has one value only in training
-        gets a :class:`~sklearn.dummy.DummyClassifier` with that value: its probability is 0 or 1 exactly.
+        gets a :class:`~sklearn.dummy.DummyClassifier` with that value: its probability is 0 or 1 exactly. None is for a
+        label that could not be calibrated, see Notes.
     classes_ : ndarray of int of shape (n_labels, 2)
         A row ``[0, 1]`` for each label.
     label_names_ : ndarray of object of shape (n_labels,)
@@ -62,6 +67,14 @@ class MultilabelCalibratedClassifierCV(DecidesByProbability, OutOfFoldLearner):
     --------
     MultilabelThresholdCV : Learns in the same way from which score on a label is predicted.
     sklearn.calibration.CalibratedClassifierCV : For one label, or classes that exclude each other.
+
+    Notes
+    -----
+    Where the clone of a fold had one value of a label only to learn from, its scores say nothing of that label, and the
+    calibration leaves them out. A label that has a single positive, or all of them in one fold, has then no positive
+    left to be calibrated by (and one with all negatives in one fold no negative). A warning names such labels, and
+    their probabilities are the estimator's own; if it has decision values only, the logistic function of these, which
+    keeps their order.
 
     References
     ----------
@@ -134,12 +147,22 @@ class MultilabelCalibratedClassifierCV(DecidesByProbability, OutOfFoldLearner):
         NotFittedError
             If ``cv="prefit"`` and the estimator is not fitted.
         """
-        indicator, scores, base_params = self._learn_scores(X, y, fit_params, ("decision_function", "predict_proba"))
+        methods = ("decision_function", "predict_proba")
+        indicator, scores, known, base_params = self._learn_scores(X, y, fit_params, methods)
         weights = {name: values for name, values in base_params.items() if name == "sample_weight"}
         self.calibrators_ = [
-            fit_label(self._make_calibrator(), column, target, weights)
-            for column, target in zip(_columns(scores), indicator.T.astype(np.int64), strict=True)
+            self._calibrate(column, target, np.flatnonzero(rows), weights)
+            for column, target, rows in zip(_columns(scores), indicator.T.astype(np.int64), known.T, strict=True)
         ]
+        left = [name for name, fitted in zip(self.label_names_, self.calibrators_, strict=True) if fitted is None]
+        if left:
+            warnings.warn(
+                "Some labels cannot be calibrated, as all their positives, or all their negatives, were scored by "
+                "clones that had none of these to learn from. Their probabilities are left as the estimator says them: "
+                f"{listed(left)}.",
+                UserWarning,
+                stacklevel=2,
+            )
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -154,11 +177,30 @@ class MultilabelCalibratedClassifierCV(DecidesByProbability, OutOfFoldLearner):
         -------
         probabilities : ndarray of float of shape (n_samples, n_labels)
         """
-        columns = _columns(self._ask(X).astype(np.float64, copy=False))
-        return np.column_stack([label_probability(*pair) for pair in zip(self.calibrators_, columns, strict=True)])
+        scores = self._ask(X).astype(np.float64, copy=False)
+        left = [label for label, fitted in enumerate(self.calibrators_) if fitted is None]
+        own = self._own_probabilities(X, scores) if left else scores
+        return np.column_stack(
+            [
+                own[:, label] if fitted is None else label_probability(fitted, column)
+                for label, (fitted, column) in enumerate(zip(self.calibrators_, _columns(scores), strict=True))
+            ]
+        )
 
-    def _make_calibrator(self) -> CalibratedClassifierCV:
-        return CalibratedClassifierCV(_Scores(), method=self.method, cv=_AllRows(), ensemble=True)
+    def _calibrate(
+        self, scores: NDArray[Any], target: NDArray[np.int64], rows: NDArray[np.intp], weights: dict[str, Any]
+    ) -> Any:
+        """Fit the calibrator of a label to these rows; None if a value that it has is in none of them."""
+        if len(np.unique(target[rows])) < len(np.unique(target)):
+            return None
+        calibrator = CalibratedClassifierCV(_Scores(), method=self.method, cv=_AllRows(), ensemble=True)
+        picked, params = pick_rows(scores, rows, weights)
+        return fit_label(calibrator, picked, target[rows], params)
+
+    def _own_probabilities(self, X: Any, scores: NDArray[np.float64]) -> NDArray[Any]:
+        if self._method == "predict_proba":
+            return scores
+        return self._ask(X, "predict_proba") if hasattr(self.estimator_, "predict_proba") else expit(scores)
 
 
 def _columns(scores: NDArray[Any]) -> list[NDArray[Any]]:

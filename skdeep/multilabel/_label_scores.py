@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from skdeep.metrics._answers import ask_labels, class_1_column
 from skdeep.model_selection import MultilabelStratifiedKFold
-from skdeep.multilabel._base import ProblemTransformation, class_1_column
-from skdeep.multilabel._out_of_fold import out_of_fold, split_folds
+from skdeep.multilabel._base import ProblemTransformation
+from skdeep.multilabel._out_of_fold import Split, out_of_fold, split_folds
 
 
 def label_scores(fitted: Any, X: Any, *, n_labels: int, method: str) -> NDArray[Any]:
@@ -42,17 +44,12 @@ def label_scores(fitted: Any, X: Any, *, n_labels: int, method: str) -> NDArray[
     ValueError
         If the answer has not one column a label.
     """
-    answer = getattr(fitted, method)(X)
-    if isinstance(answer, list):
-        scores = np.column_stack(
-            [class_1_column(np.asarray(part), seen) for part, seen in zip(answer, fitted.classes_, strict=True)]
-        )
-    else:
-        scores = answer.toarray() if sparse.issparse(answer) else np.asarray(answer)
-        if method == "predict_proba" and n_labels == 1 and np.ndim(fitted.classes_) == 1:
-            scores = class_1_column(scores, fitted.classes_)
-        if scores.ndim == 1:
-            scores = scores.reshape(-1, 1)
+    answer = ask_labels(fitted, X, method)
+    scores = answer.toarray() if sparse.issparse(answer) else np.asarray(answer)
+    if method == "predict_proba" and n_labels == 1 and np.ndim(fitted.classes_) == 1:
+        scores = class_1_column(scores, fitted.classes_)
+    if scores.ndim == 1:
+        scores = scores.reshape(-1, 1)
     if scores.ndim != 2 or scores.shape[1] != n_labels:
         raise ValueError(
             f"{method} of {type(fitted).__name__} must give one column for each of the {n_labels} labels, or a list "
@@ -92,7 +89,7 @@ class OutOfFoldLearner(ProblemTransformation):
 
     def _learn_scores(
         self, X: Any, y: Any, fit_params: dict[str, Any], methods: Sequence[str]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], dict[str, Any]]:
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.bool_], dict[str, Any]]:
         """Fit ``estimator_`` to all rows, and clones of it to folds, which score the rows that they have not seen.
 
         Parameters
@@ -106,6 +103,9 @@ class OutOfFoldLearner(ProblemTransformation):
         -------
         indicator : ndarray of uint8 of shape (n_samples, n_labels)
         scores : ndarray of float64 of shape (n_samples, n_labels)
+        known : ndarray of bool of shape (n_samples, n_labels)
+            Which scores are by a clone to which the label was not constant, unless it is constant in all rows. Other
+            scores say nothing of a label: all of them are equal, and most are the lowest or the highest there are.
         base_params : dict
             Those of ``fit_params`` that the ``fit`` of the estimator was given.
         """
@@ -119,14 +119,17 @@ class OutOfFoldLearner(ProblemTransformation):
         if isinstance(self.cv, str):  # "prefit"
             check_is_fitted(self.estimator, msg="With cv='prefit' the estimator must be fitted; this %(name)s is not.")
             self.estimator_, scores = self.estimator, ask(self.estimator, X)
+            known = np.ones(indicator.shape, dtype=np.bool_)
         else:
             # a DataFrame has the names of the labels, and a vector may be what a binary classifier wants
             target = y if hasattr(y, "columns") or np.ndim(y) == 1 else indicator
             splits = split_folds(self._splitter(), indicator, **split_params)
             scores = out_of_fold(self.estimator, X, target, splits, ask, base_params, self.n_jobs)
+            # a frozen estimator has learnt before, and nothing of the folds
+            known = _known_cells(indicator, [] if isinstance(self.estimator, FrozenEstimator) else splits)
             self.estimator_ = clone(self.estimator).fit(X, target, **base_params)
         self._note_fit(label_names, [self.estimator_])
-        return indicator, check_array(scores, dtype=np.float64, input_name="scores"), base_params
+        return indicator, check_array(scores, dtype=np.float64, input_name="scores"), known, base_params
 
     def _first_of(self, methods: Sequence[str]) -> str:
         for method in methods:
@@ -145,3 +148,16 @@ class OutOfFoldLearner(ProblemTransformation):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = False  # folds are rows of X: a kernel would need their columns, too
         return tags
+
+
+def _known_cells(indicator: NDArray[np.uint8], splits: Sequence[Split]) -> NDArray[np.bool_]:
+    """Tell where a label that varies in all rows varies in those, too, that the clone of this fold learnt from."""
+    known = np.ones(indicator.shape, dtype=np.bool_)
+    constant = ~_varies(indicator)
+    for train, test in splits:
+        known[test] = _varies(indicator[train]) | constant
+    return known
+
+
+def _varies(indicator: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return (indicator != indicator[0]).any(axis=0)

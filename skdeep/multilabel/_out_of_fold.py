@@ -21,13 +21,14 @@ Question = Callable[[Any, Any], NDArray[Any]]
 
 
 def split_folds(cv: Any, indicator: NDArray[np.uint8], **split_params: Any) -> list[Split]:
-    """Divide training rows into folds: a number of them, stratified by the labels, or by the user's own splitter.
+    """Divide training rows into folds: a number of them (None is 5), stratified by the labels, or by a splitter.
 
     Raises
     ------
     ValueError
         If the test parts do not hold every row exactly once.
     """
+    cv = 5 if cv is None else cv
     splitter = MultilabelStratifiedKFold(int(cv)) if isinstance(cv, Integral) else check_cv(cv)
     splits = list(splitter.split(np.zeros((len(indicator), 1)), indicator, **split_params))
     times = np.bincount(np.concatenate([test for _, test in splits]), minlength=len(indicator))

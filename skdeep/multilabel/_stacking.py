@@ -40,10 +40,10 @@ class StackedBinaryRelevance(ProblemTransformation):
         The base of the second level; None is ``estimator``.
     stack_method : {"auto", "predict_proba", "decision_function", "predict"}, default="auto"
         What the second level sees of the first; ``"auto"`` is the first of these that the base has.
-    cv : int, splitter, iterable of splits or "in_sample", default=5
-        Which rows the first level speaks of when the second learns: a number of folds (stratified by the labels) or a
-        splitter of rows that it has not learnt from, or ``"in_sample"`` of those that it has [2]_, which is cheaper and
-        overrates the first level.
+    cv : int, splitter, iterable of splits, "in_sample" or None, default=5
+        Which rows the first level speaks of when the second learns: a number of folds (of
+        :class:`~skdeep.model_selection.MultilabelStratifiedKFold`; None is 5) or a splitter of rows that it has not
+        learnt from, or ``"in_sample"`` of those that it has [2]_, which is cheaper and overrates the first level.
     passthrough : bool, default=True
         Whether the second level sees ``X`` too: as in a :class:`ClassifierChain`, with a column more for each label.
         Otherwise it sees a table of these columns only.
@@ -226,6 +226,8 @@ class StackedBinaryRelevance(ProblemTransformation):
         return BinaryRelevance(clone(base), n_jobs=self.n_jobs)
 
     def _stack(self, X: Any, said: NDArray[Any], label_names: NDArray[np.object_]) -> Any:
+        if self.stack_method_ == "predict":
+            said = said.astype(np.uint8)  # int64 would make a table of pixels eight times as large
         return append_labels(X, said, label_names) if self.passthrough else said
 
     def _ask_final(self, method: str, X: Any) -> NDArray[Any]:

@@ -203,6 +203,39 @@ def optimal_thresholds(
     return DecisionRule(thresholds, n_labels_per_row, objective.score(true, predicted))
 
 
+def thresholds_of_known(
+    y_true: Any, y_score: ArrayLike, known: NDArray[np.bool_], *, metric: str, otherwise: float
+) -> tuple[DecisionRule, NDArray[np.intp]]:
+    """Find a threshold for each label as :func:`optimal_thresholds` does, by some of the cells only.
+
+    A cell that is not known counts as not true, and as the last to be predicted. A label with positives, but none among
+    the known cells, gets the best global threshold.
+
+    Parameters
+    ----------
+    y_true, y_score, metric
+        As in :func:`optimal_thresholds`.
+    known : ndarray of bool of shape (n_samples, n_labels)
+    otherwise : float
+        The global threshold if no label has a known positive.
+
+    Returns
+    -------
+    rule : DecisionRule
+        Its score is that of all cells.
+    unlearnt : ndarray of int
+        The labels with positives of which none is known.
+    """
+    true, scores = check_scores(y_true, y_score)
+    objective = _objective(metric, true.shape[1])
+    learnt, ranked = true & known, np.where(known, scores, -np.inf)
+    thresholds = _best_of_each(learnt, ranked, objective)
+    unlearnt = np.flatnonzero(true.any(axis=0) & ~learnt.any(axis=0))
+    if len(unlearnt):
+        thresholds[unlearnt] = _best_threshold(learnt, ranked, objective) if learnt.any() else otherwise
+    return DecisionRule(thresholds, None, objective.score(true, scores >= thresholds)), unlearnt
+
+
 @dataclass(frozen=True)
 class _Objective:
     """A metric: its value for the counts of a row, of a label or of all cells, and what the mean runs over."""

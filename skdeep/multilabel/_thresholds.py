@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
@@ -9,10 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight
 
+from skdeep._text import listed
 from skdeep.multilabel._base import base_has
 from skdeep.multilabel._label_scores import OutOfFoldLearner
-from skdeep.multilabel._threshold_search import SCOPES, DecisionRule, MetricName, Scope, optimal_thresholds
+from skdeep.multilabel._threshold_search import (
+    SCOPES,
+    DecisionRule,
+    MetricName,
+    Scope,
+    optimal_thresholds,
+    thresholds_of_known,
+)
 
 
 class MultilabelThresholdCV(OutOfFoldLearner):
@@ -53,11 +63,13 @@ class MultilabelThresholdCV(OutOfFoldLearner):
         The estimator, fitted to all rows; with ``cv="prefit"`` the one that was given.
     thresholds_ : ndarray of float of shape (n_labels,), or None
         A label is predicted where its score is at least this; ``inf`` is never (a label without a positive in training,
-        except with the scope ``"global"``), ``-inf`` is always. None with the scope ``"rank"``.
+        except with the scope ``"global"``), ``-inf`` is always. None with the scope ``"rank"``. See Notes for labels
+        whose positives are all in one fold.
     n_labels_per_row_ : int or None
         How many labels are predicted for each row with the scope ``"rank"``, else None.
     best_score_ : float
         The metric of the out-of-fold scores under these thresholds. It is optimistic: they were chosen on these rows.
+        Rows of weight 0 are left out.
     classes_ : ndarray of int of shape (n_labels, 2)
         A row ``[0, 1]`` for each label.
     label_names_ : ndarray of object of shape (n_labels,)
@@ -72,6 +84,13 @@ class MultilabelThresholdCV(OutOfFoldLearner):
     optimal_thresholds : The search, on scores that are at hand.
     MultilabelCalibratedClassifierCV : Learns probabilities from scores in the same way.
     sklearn.model_selection.TunedThresholdClassifierCV : For one label and any metric, on a grid.
+
+    Notes
+    -----
+    Where the clone of a fold had one value of a label only to learn from, its scores say nothing of that label, and the
+    scope ``"per_label"`` leaves them out. A label that has a single positive, or all of them in one fold, has then none
+    left to find a threshold by. A warning names such labels, and they get the threshold that the scope ``"global"``
+    finds on the scores that count; if no label has a positive there, 0.5 of a probability and 0 of a decision value.
 
     References
     ----------
@@ -133,8 +152,9 @@ class MultilabelThresholdCV(OutOfFoldLearner):
             Label indicator: values 0 and 1.
         **fit_params : dict
             Handed on to the ``fit`` of the estimator, for instance ``sample_weight``; what has a value for each row is
-            divided among the folds. ``groups`` goes to the splitter. With metadata routing enabled, what estimator and
-            splitter request.
+            divided among the folds. Rows of ``sample_weight`` 0 are left out of the search for thresholds, in which all
+            others count alike, whatever their weights. ``groups`` goes to the splitter. With metadata routing enabled,
+            what estimator and splitter request.
 
         Returns
         -------
@@ -151,8 +171,14 @@ class MultilabelThresholdCV(OutOfFoldLearner):
             If ``cv="prefit"`` and the estimator is not fitted.
         """
         methods = ("predict_proba", "decision_function") if self.response_method == "auto" else (self.response_method,)
-        indicator, scores, _ = self._learn_scores(X, y, fit_params, methods)
-        rule = optimal_thresholds(indicator, scores, metric=self.metric, scope=self.scope)
+        indicator, scores, known, base_params = self._learn_scores(X, y, fit_params, methods)
+        if base_params.get("sample_weight") is not None:
+            counted = _check_sample_weight(base_params["sample_weight"], scores) != 0
+            indicator, scores, known = indicator[counted], scores[counted], known[counted]
+        if self.scope == "per_label" and not known.all():
+            rule = self._learn_of_known(indicator, scores, known)
+        else:
+            rule = optimal_thresholds(indicator, scores, metric=self.metric, scope=self.scope)
         self.thresholds_, self.n_labels_per_row_ = rule.thresholds, rule.n_labels_per_row
         self.best_score_ = rule.score
         return self
@@ -201,3 +227,18 @@ class MultilabelThresholdCV(OutOfFoldLearner):
         values : ndarray of float of shape (n_samples, n_labels)
         """
         return self._ask(X, "decision_function")
+
+    def _learn_of_known(
+        self, indicator: NDArray[np.uint8], scores: NDArray[np.float64], known: NDArray[np.bool_]
+    ) -> DecisionRule:
+        otherwise = 0.5 if self._method == "predict_proba" else 0.0
+        rule, unlearnt = thresholds_of_known(indicator, scores, known, metric=self.metric, otherwise=otherwise)
+        if len(unlearnt):
+            warnings.warn(
+                "Some labels get no threshold of their own but that of all labels together, as all their positives "
+                "were scored by clones that had none of these to learn from: "
+                f"{listed(self.label_names_[unlearnt])}.",
+                UserWarning,
+                stacklevel=3,
+            )
+        return rule

@@ -14,6 +14,7 @@ from sklearn.utils._response import _get_response_values
 
 from skdeep._validation import TargetKind, Targets
 from skdeep.metrics import fbeta_at_threshold, get_scorer, multilabel_scores
+from skdeep.metrics._answers import ask_labels
 from skdeep.metrics._labels import LABEL_MEASURES
 from skdeep.metrics._rankings import RANKING_MEASURES
 from skdeep.metrics._scores import LOSSES
@@ -84,21 +85,12 @@ class Asked:
         methods = [method for method in _SCORED_BY if hasattr(self._estimator, method)]
         if methods:
             if kind == "multilabel":
-                scores = self._of_labels(getattr(self, methods[0])(self._X))
+                scores = ask_labels(self, self._X, methods[0])
             else:
                 scores = _get_response_values(self, self._X, methods[0])[0]
             answers["scores"] = np.asarray(scores.toarray() if hasattr(scores, "toarray") else scores)
             answers["scores_are"] = np.array(methods[0])
         return answers
-
-    def _of_labels(self, scores: Any) -> Any:
-        """A column a label; a list has an array a label, of the classes that it had in the training part."""
-        if not isinstance(scores, list):
-            return scores
-        classes = getattr(self._estimator, "classes_", [[0, 1]] * len(scores))
-        return np.column_stack(
-            [part[:, np.asarray(of) == 1].sum(axis=1) for part, of in zip(scores, classes, strict=True)]
-        )
 
 
 def known_measures(scoring: Any, kinds: Iterable[TargetKind]) -> dict[str, bool] | None:
