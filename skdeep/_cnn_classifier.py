@@ -554,10 +554,10 @@ default="linear_probe"
             raise ValueError(f"tta={self.tta} averages random views, which no graph makes: set tta=0 to export.")
         geometries = dict.fromkeys(backbone.geometry for _, backbone in self._predicting())
         if len(geometries) > 1:
-            ways = listed([f"{geometry.policy} to {geometry.size}" for geometry in geometries])
             raise ValueError(
-                f"The networks of this classifier take pictures of several sizes or ways to them ({ways}), and a graph "
-                "takes one: fit with snapshot=True in none of the phases before the last size to export."
+                "The networks of this classifier take pictures of several sizes or ways to them "
+                f"({listed(geometries)}), and a graph takes one: fit with snapshot=True in none of the phases before the "
+                "last size to export."
             )
         metadata = {key: json.dumps(value, default=str) for key, value in self._described_for_users().items()}
         with torch.inference_mode(False), torch.no_grad(), seeded(0):
@@ -735,14 +735,15 @@ default="linear_probe"
         body = module.backbone if is_whole else self.backbone_.module
         known = _architecture(self.backbone_, (module.head if is_whole else module).n_inputs, body)
         wanted = _architecture(backbone, n_features, backbone.module)
-        # a head alone answers for the activations that it has seen, a network for itself
-        leave_out = {"weights"} if is_whole else set()
         if body is None or backbone.module is None:
-            leave_out.add("shapes of weights")
+            del known["shapes of weights"]
+        # a head alone answers for the activations that it has seen, a network for itself
+        if not is_whole:
+            known["weights"], wanted["weights"] = map(_weights_digest, (self.backbone_, backbone))
         if self.format_.side_names and images.format.side_names:
             known["columns beside the images"] = self.format_.side_names
             wanted["columns beside the images"] = images.format.side_names
-        others = [name for name in known if name not in leave_out and known[name] != wanted[name]]
+        others = [name for name in known if known[name] != wanted[name]]
         if others:
             was, would_be = (", ".join(f"{name}: {one[name]}" for name in others) for one in (known, wanted))
             raise ValueError(
@@ -1036,9 +1037,12 @@ def _architecture(backbone: Backbone, n_features: int, network: nn.Module | None
         "normalisation": (backbone.mean, backbone.std),
         "number of features": n_features,
         "shapes of weights": [(name, tuple(tensor.shape)) for name, tensor in shapes],
-        # the user's own module may have changed, and brings no digest
-        "weights": backbone.weights.digest or content_digest(network.state_dict() if network else {}),
     }
+
+
+def _weights_digest(backbone: Backbone) -> str:
+    """Of the weights that features come from; the user's own module brings none, for it may change."""
+    return backbone.weights.digest or content_digest(backbone.module.state_dict() if backbone.module else {})
 
 
 def _records(history: pd.DataFrame) -> list[Record]:

@@ -197,11 +197,13 @@ class TabularClassifier(DeepClassifier):
             raise ValueError("X_val and y_val must be given together.")
         validation = None if X_val is None else (seen._checked(X_val), y_val)
         seed, device = draw_seed(self.random_state), resolve_device(self.device)
+        # as fitted, whatever the parameters say later
+        seen._layers = tuple(int(size) for size in self.hidden_layer_sizes), self.activation
         learnt, held = self._samples(X, targets, weights, validation, seed if self.early_stopping else None)
         score = self._scorer(held, targets)
         phase = Phase(max_epochs=int(self.max_epochs), lr=float(self.lr), policy="constant")
         with torch.inference_mode(False), torch.enable_grad(), seeded(seed, device):
-            module = self._module(seen.n_features_in_, targets.n_outputs, self._shape())
+            module = seen._module(targets.n_outputs)
             stage = Stage(
                 lesson=learnt.lesson(TableRows(learnt.X)),
                 held_out=held.lesson(TableRows(held.X)) if held else None,
@@ -217,7 +219,7 @@ class TabularClassifier(DeepClassifier):
         course.net.optimizer_.state.clear()  # nothing learns any more
         self._remember(targets)
         self._take_columns(seen)
-        self._layers = seen._shape()
+        self._layers = seen._layers
         self._keep(course.net, course.phases, course.records, course.snapshots)
         if isinstance(criterion, CRITERIA["bp_mll"]):
             (outputs,) = self._table_outputs(learnt.X)
@@ -229,7 +231,7 @@ class TabularClassifier(DeepClassifier):
         return X[rows]
 
     def _empty_module(self, shapes: Mapping[str, torch.Size]) -> nn.Module:
-        return self._module(self.n_features_in_, 1 if self._kind == "binary" else len(self.classes_), self._layers)
+        return self._module(1 if self._kind == "binary" else len(self.classes_))
 
     def _checked(self, X: Any, *, is_new: bool = False) -> Any:
         return validate_data(self, X, accept_sparse="csr", dtype=np.float32, reset=is_new)
@@ -249,13 +251,9 @@ class TabularClassifier(DeepClassifier):
         device, module = resolve_device(self.device), self.net_.module_
         return [module_outputs(module.to(device), TableRows(table), batch_size=self.batch_size, device=device)]
 
-    def _shape(self) -> tuple[tuple[int, ...], str]:
-        """Sizes and activation of the hidden layers, which parameters may no longer say once the net is fitted."""
-        return tuple(int(size) for size in self.hidden_layer_sizes), self.activation
-
-    def _module(self, n_inputs: int, n_outputs: int, shape: tuple[tuple[int, ...], str]) -> nn.Module:
-        sizes, activation = shape
-        return _Perceptron(n_inputs, sizes, n_outputs, _ACTIVATIONS[activation], self.dropout)
+    def _module(self, n_outputs: int) -> nn.Module:
+        sizes, activation = self._layers
+        return _Perceptron(self.n_features_in_, sizes, n_outputs, _ACTIVATIONS[activation], self.dropout)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

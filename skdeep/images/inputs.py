@@ -283,9 +283,9 @@ def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange, *, se
     if not np.isfinite([lowest, highest]).all():
         raise ImageError("Input X contains NaN or infinity.")
     is_given = pixel_range != "auto" and not settled
+    kinds = {array.dtype.kind for array in arrays}
     if pixel_range == "auto":
-        integers = all(array.dtype.kind in "ui" for array in arrays)
-        pixel_range = 255 if integers or highest > 1 else 1
+        pixel_range = 255 if kinds <= {"u", "i"} or highest > 1 else 1
     if lowest < 0 or highest > pixel_range:
         raise ImageError(
             f"Pixels must lie between 0 and {pixel_range}, got values from {lowest:g} to {highest:g}; rescale X or set "
@@ -296,7 +296,6 @@ def _check_values(arrays: Sequence[NDArray[Any]], pixel_range: PixelRange, *, se
             "Pixels are fractions from 0 to 1, but in fit the value of white was settled as 255; multiply X by 255, or "
             "fit with pixel_range=1."
         )
-    kinds = {array.dtype.kind for array in arrays}
     if pixel_range == 255 and not is_given and "f" in kinds and not kinds.isdisjoint("ui"):
         dark = [array for array, top in zip(arrays, brightest, strict=True) if array.dtype.kind == "f" and top <= 1]
         if n_fractions := sum(map(_holds_fractions, dark)):

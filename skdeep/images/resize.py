@@ -64,6 +64,10 @@ class Geometry:
         if not self.fill or not all(0 <= value <= 255 for value in self.fill):
             raise ValueError(f"fill must hold numbers from 0 to 255, at least one, got {self.fill!r}.")
 
+    def __str__(self) -> str:
+        """Say how and to which size, as errors do."""
+        return f"{self.policy} to {self.size}"
+
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Bring pixels to ``size``.
 

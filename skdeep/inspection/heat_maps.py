@@ -315,7 +315,7 @@ def _check_parts(geometries: Sequence[Geometry]) -> None:
         policy, (height, width), resize = geometry.policy, geometry.size, geometry.resize or max(geometry.size)
         parts.add((policy,) if policy == "squash" else (policy, Fraction(height, width), Fraction(resize, height)))
     if len(parts) > 1:
-        ways = listed([f"{geometry.policy} to {geometry.size}" for geometry in dict.fromkeys(geometries)])
         raise ValueError(
-            f"The networks of this classifier see different parts of a picture ({ways}), and their heat would not meet."
+            "The networks of this classifier see different parts of a picture "
+            f"({listed(dict.fromkeys(geometries))}), and their heat would not meet."
         )

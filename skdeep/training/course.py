@@ -280,7 +280,12 @@ class Course:
         module = self.net.module_
         if self._state.best_weights is not None:
             if self._state.best == -math.inf:
-                _warn_of_no_score(self.phases[index], index)
+                warnings.warn(
+                    f"scoring gave NaN after each epoch of phase {index + 1}, of which the first one's weights were "
+                    "kept: with early_stopping it must be able to tell which of them is better.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             module.load_state_dict(self._state.best_weights)
         else:
             self._swap()
@@ -545,15 +550,6 @@ def _suggestion(curve: RateCurve, phase: Phase) -> float:
             stacklevel=2,
         )
         return _PLAIN_RATE
-
-
-def _warn_of_no_score(phase: Phase, index: int) -> None:
-    warnings.warn(
-        f"scoring gave NaN after each epoch of phase {index + 1}, of which the first one's weights were kept: with "
-        "early_stopping it must be able to tell which of them is better.",
-        UserWarning,
-        stacklevel=2,
-    )
 
 
 def mean_loss(net: WeightedNet, outputs: NDArray[np.float64], lesson: Lesson) -> float:
