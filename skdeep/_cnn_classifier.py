@@ -556,8 +556,8 @@ default="linear_probe"
         if len(geometries) > 1:
             raise ValueError(
                 "The networks of this classifier take pictures of several sizes or ways to them "
-                f"({listed(geometries)}), and a graph takes one: fit with snapshot=True in none of the phases before the "
-                "last size to export."
+                f"({listed(geometries)}), and a graph takes one: fit with snapshot=True in none of the phases before "
+                "the last size to export."
             )
         metadata = {key: json.dumps(value, default=str) for key, value in self._described_for_users().items()}
         with torch.inference_mode(False), torch.no_grad(), seeded(0):
